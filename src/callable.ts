@@ -1,0 +1,73 @@
+/** What a decorated method is at run time: a function with `.stream`, bound to its instance. */
+
+import { UsageError } from "./errors.ts";
+import { kindOf } from "./json.ts";
+import type { CallOptions, Timeouts } from "./options.ts";
+import { callOptions, checkTimeout } from "./options.ts";
+import { callRun, type Run, type RunSpec, type RunStream, streamRun } from "./run.ts";
+
+declare global {
+  interface CallableFunction {
+    /**
+     * On an LLM function or chat: begins a run that is watched, not awaited. Takes the same arguments.
+     *
+     * @example
+     * for await (const event of analyst.research.stream("Why?")) console.log(event.type);
+     */
+    stream<A extends unknown[], T>(this: (...args: A) => Run<T>, ...args: A): RunStream<T>;
+  }
+}
+
+/** Makes the run of one call. */
+export type Invoke<T> = (self: unknown, args: readonly unknown[], options: CallOptions) => RunSpec<T>;
+
+const invokeKey = Symbol.for("llmethod.invoke");
+
+interface Bound<T> {
+  readonly invoke: Invoke<T>;
+  readonly self: unknown;
+}
+
+/** A function of the declared arguments, with `.stream`, for one instance. */
+export function callable<T>(name: string, invoke: Invoke<T>, self: unknown): (...args: unknown[]) => Run<T> {
+  const call = (...args: unknown[]): Run<T> => callRun(invoke(self, args, callOptions(args)));
+  const stream = (...args: unknown[]): RunStream<T> => streamRun(invoke(self, args, callOptions(args)));
+  Object.defineProperties(call, {
+    name: { value: name, configurable: true },
+    stream: { value: stream },
+    [invokeKey]: { value: { invoke, self } satisfies Bound<T> },
+  });
+  return call;
+}
+
+/**
+ * Gives any LLM function or chat a time limit and keeps its type. A `timeout` in a call's own options comes
+ * first where both set the same limit.
+ *
+ * @param ms the limit of the whole run in milliseconds, or limits by name
+ * @throws UsageError `invalid_option` where `fn` is no LLM function or chat, or the limit no number
+ * @example
+ * const quick = withTimeout(analyst.research, 5_000);
+ * const report = await quick("Why?");
+ */
+export function withTimeout<A extends unknown[], T>(
+  fn: (...args: A) => Run<T>,
+  ms: number | Timeouts,
+): (...args: A) => Run<T> {
+  const bound: unknown = typeof fn === "function" && invokeKey in fn ? fn[invokeKey] : undefined;
+  if (bound === undefined) {
+    throw new UsageError(
+      "invalid_option",
+      `withTimeout takes an LLM function or a chat, not ${kindOf(fn)}. For another promise use ` +
+        "AbortSignal.timeout(ms).",
+    );
+  }
+  checkTimeout(ms);
+  const { invoke, self } = bound as Bound<T>;
+  const limits = typeof ms === "number" ? { total: ms } : ms;
+  const limited: Invoke<T> = (instance, args, options) => {
+    const own = typeof options.timeout === "number" ? { total: options.timeout } : options.timeout;
+    return invoke(instance, args, { ...options, timeout: { ...limits, ...own } });
+  };
+  return callable(fn.name, limited, self) as (...args: A) => Run<T>;
+}

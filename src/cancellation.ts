@@ -1,0 +1,136 @@
+/** How a stop request finds a run by its id: the contract of a cancellation manager, and the one in memory. */
+import { UsageError } from "./errors.ts";
+
+/** A stop request as a manager keeps it. `at` is the time in ms since 1970. */
+export interface StopRequest {
+  readonly runId: string;
+  readonly reason: unknown;
+  readonly at: number;
+}
+
+/**
+ * Carries stop requests to runs, from anywhere. It coordinates and is not the truth: when it fails, runs still
+ * start and end. A manager of one's own needs the five abstract methods; `watch` then polls every 100 ms.
+ *
+ * @example
+ * setCancellationManager(new MyManager());
+ * await cancelRun("run-1", "the user left");
+ */
+export abstract class CancellationManager {
+  /** A run with this id begins. A request that came before is kept. */
+  abstract register(runId: string): Promise<void>;
+  /** Stores the request in any case; `true` where the run was registered and has not ended. */
+  abstract cancel(runId: string, reason?: unknown): Promise<boolean>;
+  abstract isCancelled(runId: string): Promise<StopRequest | undefined>;
+  /** The run has ended: its entry goes, never that of a newer run with the same id. */
+  abstract cleanup(runId: string): Promise<void>;
+  /** The registered runs; the value says whether a stop was requested. */
+  abstract activeRuns(): Promise<ReadonlyMap<string, boolean>>;
+
+  /** @throws the request's reason, or an `AbortError` where there is none */
+  async throwIfCancelled(runId: string): Promise<void> {
+    const request = await this.isCancelled(runId);
+    if (request === undefined) return;
+    throw request.reason ?? new DOMException(`The run ${runId} was cancelled.`, "AbortError");
+  }
+
+  /**
+   * Calls `onCancel` once when a request for the run is there. Returns how to end the watch. `onFault` hears of
+   * a manager that fails; the watch goes on.
+   */
+  watch(
+    runId: string,
+    onCancel: (request: StopRequest) => void,
+    onFault: (error: unknown) => void = () => {},
+  ): () => void {
+    let ended = false;
+    let timer: NodeJS.Timeout | undefined;
+    const poll = async () => {
+      try {
+        const request = await this.isCancelled(runId);
+        if (request !== undefined && !ended) {
+          ended = true;
+          onCancel(request);
+        }
+      } catch (error) {
+        onFault(error);
+      }
+      if (!ended) timer = setTimeout(poll, pollMs).unref();
+    };
+    timer = setTimeout(poll, pollMs).unref();
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+    };
+  }
+}
+
+const pollMs = 100;
+const intentLifetimeMs = 24 * 60 * 60 * 1000;
+
+/** The default: requests within one process, by a direct call. Requests for unknown runs expire after 24 h. */
+export class MemoryCancellationManager extends CancellationManager {
+  readonly #running = new Set<string>();
+  readonly #requests = new Map<string, StopRequest>();
+  readonly #watchers = new Map<string, Set<(request: StopRequest) => void>>();
+
+  async register(runId: string): Promise<void> {
+    this.#running.add(runId);
+  }
+
+  async cancel(runId: string, reason?: unknown): Promise<boolean> {
+    this.#expire();
+    const request = this.#requests.get(runId) ?? { runId, reason, at: Date.now() };
+    this.#requests.set(runId, request);
+    for (const watcher of [...(this.#watchers.get(runId) ?? [])]) watcher(request);
+    return this.#running.has(runId);
+  }
+
+  async isCancelled(runId: string): Promise<StopRequest | undefined> {
+    return this.#requests.get(runId);
+  }
+
+  async cleanup(runId: string): Promise<void> {
+    this.#running.delete(runId);
+    this.#requests.delete(runId);
+  }
+
+  async activeRuns(): Promise<ReadonlyMap<string, boolean>> {
+    return new Map([...this.#running].map((runId) => [runId, this.#requests.has(runId)]));
+  }
+
+  override watch(runId: string, onCancel: (request: StopRequest) => void): () => void {
+    const watchers = this.#watchers.get(runId) ?? new Set();
+    this.#watchers.set(runId, watchers.add(onCancel));
+    return () => {
+      watchers.delete(onCancel);
+      if (watchers.size === 0) this.#watchers.delete(runId);
+    };
+  }
+
+  /** Requests are kept in the order in which they came, so the oldest stand first. */
+  #expire(): void {
+    const oldest = Date.now() - intentLifetimeMs;
+    for (const [runId, { at }] of this.#requests) {
+      if (at >= oldest) return;
+      if (!this.#running.has(runId)) this.#requests.delete(runId);
+    }
+  }
+}
+
+const managerMethods = ["register", "cancel", "isCancelled", "cleanup", "activeRuns", "watch"] as const;
+
+export function checkManager(manager: unknown): asserts manager is CancellationManager {
+  const missing = managerMethods.filter(
+    (name) =>
+      typeof manager !== "object" ||
+      manager === null ||
+      typeof (manager as Record<string, unknown>)[name] !== "function",
+  );
+  if (missing.length > 0) {
+    throw new UsageError(
+      "invalid_option",
+      `A cancellation manager must extend CancellationManager; this one lacks ${missing.join(", ")}.`,
+    );
+  }
+}

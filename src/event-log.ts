@@ -1,0 +1,100 @@
+/** The events of one run: kept in order, read from the first by any number of readers, at the readers' pace. */
+import type { RunEvent } from "./events.ts";
+
+/**
+ * While somebody reads, the run waits for the reader event by event, so that a reader who stops the run at an
+ * event stops it just there. Once released (a stop, or somebody asks for the end) it waits no more.
+ */
+export class EventLog<T> {
+  readonly #events: RunEvent<T>[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #readers = 0;
+  #released = false;
+  #closed = false;
+  #wake: (() => void) | undefined;
+
+  get hasReaders(): boolean {
+    return this.#readers > 0;
+  }
+
+  get isHeld(): boolean {
+    return this.#readers > 0 && this.#waiting.length === 0 && !this.#released;
+  }
+
+  /** Resolves when a reader asks for the next event, and when the log is released. */
+  demand(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#wake?.();
+  }
+
+  push(event: RunEvent<T>): void {
+    this.#events.push(event);
+    this.#wakeReaders();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wakeReaders();
+  }
+
+  /** `onLeave` is called when the last reader leaves before the end; its promise is waited for. */
+  read(onLeave: () => Promise<unknown>): AsyncIterableIterator<RunEvent<T>> {
+    let cursor = 0;
+    let state: "new" | "reading" | "done" = "new";
+    const leave = () => {
+      if (state === "reading") this.#readers--;
+      state = "done";
+      this.#wake?.();
+    };
+    const next = async (): Promise<IteratorResult<RunEvent<T>>> => {
+      if (state === "new") {
+        state = "reading";
+        this.#readers++;
+      }
+      while (state === "reading") {
+        const event = this.#events[cursor];
+        if (event !== undefined) {
+          cursor++;
+          return { value: event, done: false };
+        }
+        if (this.#closed) leave();
+        else await this.#nextEvent();
+      }
+      return { value: undefined, done: true };
+    };
+    const end = async (): Promise<IteratorResult<RunEvent<T>>> => {
+      const wasReading = state === "reading";
+      leave();
+      this.#wakeReaders();
+      if (wasReading && this.#readers === 0 && !this.#closed) await onLeave();
+      return { value: undefined, done: true };
+    };
+    const iterator: AsyncIterableIterator<RunEvent<T>> = {
+      next,
+      return: end,
+      throw: async (error) => {
+        await end();
+        throw error;
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  #nextEvent(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#wake?.();
+    });
+  }
+
+  #wakeReaders(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}

@@ -1,0 +1,46 @@
+/** The public names of llmethod. */
+
+export { withTimeout } from "./callable.ts";
+export type { StopRequest } from "./cancellation.ts";
+export { CancellationManager, MemoryCancellationManager } from "./cancellation.ts";
+export type { ChatReply, ChatRun } from "./chat.ts";
+export { llmChat } from "./chat.ts";
+export type { LlmDecorator } from "./decorators.ts";
+export type { Definition, FunctionDefinition } from "./definition.ts";
+export type { ModelErrorCode, TimeoutKind, UsageErrorCode } from "./errors.ts";
+export {
+  ModelError,
+  OutputError,
+  RunCancelledError,
+  TimeoutError,
+  TurnLimitError,
+  UsageError,
+} from "./errors.ts";
+export type {
+  DeepPartial,
+  FinishReason,
+  Patch,
+  RepairPatch,
+  RunEvent,
+  RunOutcome,
+  RunStatus,
+  StopCause,
+  ToolStatus,
+  Usage,
+} from "./events.ts";
+export { llmFunction } from "./function.ts";
+export { repairHistory } from "./history.ts";
+export type { Json, JsonObject } from "./json.ts";
+export type { Model, ModelEvent, ModelRequest, OutputSpec, ToolSpec } from "./model.ts";
+export type { OpenAIOptions } from "./models/openai-chat.ts";
+export { openai } from "./models/openai-chat.ts";
+export type { RetryOptions } from "./models/retry.ts";
+export { withRetry } from "./models/retry.ts";
+export type { CallOptions, Timeouts, TurnLimit } from "./options.ts";
+export { audio, file, image, prompt } from "./prompt.ts";
+export type { Run, RunStream } from "./run.ts";
+export type { Configuration } from "./runtime.ts";
+export { activeRuns, cancelRun, configure, setCancellationManager } from "./runtime.ts";
+export type { Tool, ToolContext, ToolDecorator, Toolkit, ToolOptions } from "./tool.ts";
+export { tool } from "./tool.ts";
+export type { ChatMessage, ContentPart } from "./transcript.ts";

@@ -1,0 +1,186 @@
+/** What is done to JSON Schemas: the strict form that OpenAI takes, an object at the root, optionals by null. */
+import { isPlainObject, type JsonObject } from "./json.ts";
+
+type Node = Readonly<Record<string, unknown>>;
+
+/** A schema whose root is an object: other roots are wrapped as `{ value: … }`, which OpenAI's API demands. */
+export function objectRoot(schema: JsonObject): { schema: JsonObject; wrapped: boolean } {
+  if (schema.type === "object" && schema.anyOf === undefined && schema.oneOf === undefined) {
+    return { schema, wrapped: false };
+  }
+  const { $defs, definitions, $schema: _, ...root } = schema;
+  const inner = mapRefs(root, (ref) =>
+    ref === "#" || !/^#\/(\$defs|definitions)\//.test(ref) ? `#/properties/value${ref.slice(1)}` : ref,
+  );
+  return {
+    wrapped: true,
+    schema: {
+      type: "object",
+      properties: { value: inner },
+      required: ["value"],
+      additionalProperties: false,
+      ...($defs === undefined ? {} : { $defs }),
+      ...(definitions === undefined ? {} : { definitions }),
+    } as JsonObject,
+  };
+}
+
+/**
+ * The schema in OpenAI's strict subset, or `undefined` where it cannot be said there (records, tuples, any).
+ * Every property is required and optional ones may be null; what the subset lacks and the validator checks
+ * anyway (lengths, defaults, unknown formats) is left out.
+ * Source: OpenAI's guide "Structured model outputs", section "Supported schemas".
+ */
+export function strictSchema(schema: JsonObject): JsonObject | undefined {
+  try {
+    return strictNode(schema) as JsonObject;
+  } catch (error) {
+    if (error instanceof NotStrict) return undefined;
+    throw error;
+  }
+}
+
+class NotStrict extends Error {}
+
+const dropped = new Set(["$schema", "default", "title", "examples", "minLength", "maxLength", "$id"]);
+const kept = new Set(
+  ["type", "description", "enum", "const", "$ref", "pattern", "multipleOf", "minimum", "maximum"].concat([
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minItems",
+    "maxItems",
+  ]),
+);
+const formats = new Set("date-time time date duration email hostname ipv4 ipv6 uuid".split(" "));
+
+function strictNode(node: unknown): Node {
+  if (!isPlainObject(node)) throw new NotStrict();
+  const strict: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(node)) {
+    if (dropped.has(key)) continue;
+    if (kept.has(key)) strict[key] = value;
+    else if (key === "format") {
+      if (typeof value === "string" && formats.has(value)) strict.format = value;
+    } else if (key === "anyOf" || key === "oneOf") strict.anyOf = list(value).map(strictNode);
+    else if (key === "allOf" && list(value).length === 1) Object.assign(strict, strictNode(list(value)[0]));
+    else if (key === "items" && isPlainObject(value)) strict.items = strictNode(value);
+    else if (key === "$defs" || key === "definitions") strict[key] = mapValues(value, strictNode);
+    else if (key === "properties" || key === "required" || key === "additionalProperties") continue;
+    else throw new NotStrict();
+  }
+  if (node.type === "object") strictObject(node, strict);
+  else if (node.type === "array" && strict.items === undefined) throw new NotStrict();
+  if (["type", "anyOf", "$ref", "enum", "const"].every((key) => strict[key] === undefined)) {
+    throw new NotStrict();
+  }
+  return strict;
+}
+
+function strictObject(node: Node, strict: Record<string, unknown>): void {
+  if (node.additionalProperties !== undefined && node.additionalProperties !== false) throw new NotStrict();
+  const required = new Set(list(node.required));
+  strict.properties = Object.fromEntries(
+    Object.entries(properties(node)).map(([key, value]) => {
+      const property = strictNode(value);
+      return [key, required.has(key) || allowsNull(property) ? property : orNull(property)];
+    }),
+  );
+  strict.required = Object.keys(properties(node));
+  strict.additionalProperties = false;
+}
+
+function orNull({ description, ...schema }: Node): Node {
+  return {
+    ...(description === undefined ? {} : { description }),
+    anyOf: [schema, { type: "null" }],
+  };
+}
+
+function allowsNull(schema: Node): boolean {
+  return (
+    schema.type === "null" ||
+    list(schema.type).includes("null") ||
+    list(schema.anyOf ?? schema.oneOf).some((branch) => isPlainObject(branch) && allowsNull(branch))
+  );
+}
+
+/**
+ * The value without the nulls that stand for optional properties which may not be null: strict mode makes a
+ * model write them, and many models write them anyway. Returns the same value where there is none.
+ */
+export function withoutNulls(value: unknown, schema: JsonObject): unknown {
+  return strip(value, schema, schema);
+}
+
+function strip(value: unknown, schema: unknown, root: Node): unknown {
+  const nodes = branchesOf(schema, root, 0);
+  if (Array.isArray(value)) {
+    const items = nodes.map((node) => node.items).find(isPlainObject);
+    return items === undefined ? value : value.map((item) => strip(item, items, root));
+  }
+  if (!isPlainObject(value)) return value;
+  const objects = nodes.filter((node) => isPlainObject(node.properties));
+  const result: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    const owners = objects.filter((node) => key in properties(node));
+    const optional = owners.every(
+      (node) =>
+        !list(node.required).includes(key) &&
+        !branchesOf(properties(node)[key], root, 0).some((branch) => allowsNull(branch)),
+    );
+    if (item === null && owners.length > 0 && optional) continue;
+    const owner = owners.find((node) => matches(node, value, root)) ?? owners[0];
+    result[key] = owner === undefined ? item : strip(item, properties(owner)[key], root);
+  }
+  return result;
+}
+
+/** Whether the constants of an object schema are those of the value: picks the branch of a tagged union. */
+function matches(node: Node, value: Record<string, unknown>, root: Node): boolean {
+  return Object.entries(properties(node)).every(([key, schema]) =>
+    branchesOf(schema, root, 0).some((branch) => branch.const === undefined || branch.const === value[key]),
+  );
+}
+
+function branchesOf(schema: unknown, root: Node, depth: number): Node[] {
+  if (!isPlainObject(schema) || depth > 16) return [];
+  if (typeof schema.$ref === "string") return branchesOf(resolve(schema.$ref, root), root, depth + 1);
+  const branches = list(schema.anyOf ?? schema.oneOf ?? schema.allOf);
+  return branches.length === 0
+    ? [schema]
+    : [schema, ...branches.flatMap((branch) => branchesOf(branch, root, depth + 1))];
+}
+
+function resolve(ref: string, root: Node): unknown {
+  let node: unknown = root;
+  for (const key of ref.replace(/^#\/?/, "").split("/").filter(Boolean)) {
+    const name = decodeURIComponent(key).replaceAll("~1", "/").replaceAll("~0", "~");
+    if (Array.isArray(node)) node = node[Number(name)];
+    else node = isPlainObject(node) ? node[name] : undefined;
+  }
+  return node;
+}
+
+function mapRefs(value: unknown, change: (ref: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapRefs(item, change));
+  if (!isPlainObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      key === "$ref" && typeof item === "string" ? change(item) : mapRefs(item, change),
+    ]),
+  );
+}
+
+function mapValues(value: unknown, change: (item: unknown) => Node): Node {
+  if (!isPlainObject(value)) throw new NotStrict();
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item)]));
+}
+
+function properties(node: Node): Node {
+  return isPlainObject(node.properties) ? node.properties : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

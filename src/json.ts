@@ -1,0 +1,66 @@
+/** JSON values: their type, a copy, a check that says where a value is not JSON, and text from any value. */
+
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
+export type JsonObject = { readonly [key: string]: Json | undefined };
+
+/** A deep copy of plain JSON data; anything else (dates, class instances) is kept as it is. */
+export function copyJson<T>(value: T): T {
+  if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
+  if (!isPlainObject(value)) return value;
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) copy[key] = copyJson(value[key]);
+  return copy as T;
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** What kind of value this is, for an error message: `null`, `an array`, `a string`, `a Map`. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (value === undefined) return "undefined";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const name = Object.getPrototypeOf(value)?.constructor?.name;
+  return typeof name === "string" && name !== "Object" ? `a ${name}` : "an object";
+}
+
+/** The JSON text of a value, or `undefined` where it has none (functions, cycles, bigints). */
+export function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `JSON.parse` as a value: what is not JSON is `undefined`, which no JSON text means. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A readable, JSON-safe form of an error, with its cause. */
+export function errorToJson(error: unknown): unknown {
+  if (!(error instanceof Error)) return jsonText(error) === undefined ? String(error) : error;
+  const { name, message, cause } = error;
+  const code = "code" in error ? error.code : undefined;
+  return {
+    name,
+    message,
+    ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
+    ...(cause === undefined ? {} : { cause: errorToJson(cause) }),
+  };
+}

@@ -1,0 +1,202 @@
+/** The ReAct loop: one async generator that every call, stream and background run is driven by. */
+import { Stopped } from "./abort.ts";
+import { type AnswerFormat, correctionRequest } from "./answer.ts";
+import { Conversation } from "./conversation.ts";
+import { ModelError, OutputError, TurnLimitError } from "./errors.ts";
+import type { DeepPartial, EngineEvent, FinishReason, Patch } from "./events.ts";
+import type { Model, ModelEvent, ModelRequest } from "./model.ts";
+import type { TurnLimit } from "./options.ts";
+import type { PartialTurn } from "./partial-turn.ts";
+import { asError, type Engine, type RunContext, type RunEnd, type RunView } from "./run.ts";
+import { playCalls } from "./tool-phase.ts";
+import type { ResolvedToolkit } from "./toolkit.ts";
+import { type Entry, type Transcript, userMessage } from "./transcript.ts";
+import { TurnTimers } from "./turn-timers.ts";
+
+/** What a loop starts from. */
+export interface LoopPlan<T, Answer> {
+  readonly model: Model;
+  readonly transcript: Transcript;
+  /** What was changed in the given history to make it valid. */
+  readonly patches: readonly Patch[];
+  /** The prompt: at once, or awaited when the run has begun. */
+  readonly opening: Opening | (() => Promise<Opening>);
+  readonly toolkit: ResolvedToolkit;
+  readonly format: AnswerFormat<Answer>;
+  /** What the run gives for the model's answer. */
+  value(answer: Answer, view: RunView): T;
+  readonly maxTurns: TurnLimit;
+}
+
+/** The system message's text (empty: none) and the entries that stand behind the given history. */
+export interface Opening {
+  readonly system: string;
+  readonly entries: readonly Entry[];
+}
+
+const correctionsMax = 2;
+
+/** The loop as an engine of a run; nothing happens before its events are asked for. */
+export function loop<T, Answer>(plan: LoopPlan<T, Answer>, run: RunContext): Engine<T> {
+  const talk = new Conversation(plan.transcript, plan.patches);
+  if (typeof plan.opening !== "function") open(talk, plan.opening);
+  return { events: play(plan, run, talk), view: (end) => talk.view(end) };
+}
+
+function open(talk: Conversation, { system, entries }: Opening): void {
+  talk.instruct(system);
+  talk.add(...entries);
+}
+
+async function* play<T, Answer>(
+  plan: LoopPlan<T, Answer>,
+  run: RunContext,
+  talk: Conversation,
+): AsyncGenerator<EngineEvent<T>, T> {
+  const { stop } = run;
+  const { limit, atLimit } =
+    typeof plan.maxTurns === "number" ? { limit: plan.maxTurns, atLimit: "error" as const } : plan.maxTurns;
+  stop.throwIfStopped();
+  if (typeof plan.opening === "function") {
+    const { opening } = plan;
+    open(talk, await stop.race(run.within(stop, undefined, opening)));
+  }
+  for (let corrections = 0; ; ) {
+    stop.throwIfStopped();
+    if (talk.turns >= limit) throw new TurnLimitError(limit);
+    const partial = talk.begin();
+    const turn = talk.turns;
+    const isLast = turn === limit && atLimit === "answer";
+    const abort = new AbortController();
+    const unlink = stop.onStop(({ reason }) => abort.abort(reason));
+    let timers: TurnTimers | undefined;
+    let stream: AsyncIterator<ModelEvent> | undefined;
+    try {
+      yield { type: "turn-start", turn };
+      stop.throwIfStopped();
+      partial.isRequested = true;
+      timers = new TurnTimers(run.timeouts, stop);
+      stream = plan.model.stream(requestOf(plan, run, talk, abort.signal, isLast))[Symbol.asyncIterator]();
+      let parsedLength = 0;
+      while (partial.finishReason === undefined) {
+        const step = await stop.race(stream.next());
+        if (step.done === true) break;
+        const event = partial.accept(step.value);
+        timers.beat(event !== undefined);
+        if (event === undefined) continue;
+        yield event as EngineEvent<T>;
+        stop.throwIfStopped();
+        if (event.type !== "text-delta" || !run.isWatched) continue;
+        // Parsing a partial answer again costs its length: a long one is read less often.
+        if (plan.format.output === undefined || partial.text.length < parsedLength * 1.03) continue;
+        parsedLength = partial.text.length;
+        const value = plan.format.readPartial(partial.text);
+        if (value !== undefined) yield { type: "object-delta", value: value as DeepPartial<T> };
+        stop.throwIfStopped();
+      }
+      timers.streamEnded();
+      stop.throwIfStopped();
+      checkFinish(partial, plan.model);
+      if (partial.calls.length > 0) {
+        if (isLast) throw new TurnLimitError(limit);
+        yield* playCalls(partial, plan.toolkit.tools, run);
+        stop.throwIfStopped();
+        timers.turnEnded();
+        yield { type: "turn-end", turn, finishReason: "tool-calls", usage: talk.commit(partial) };
+        continue;
+      }
+      const answer = await stop.race(plan.format.read(partial.text));
+      timers.turnEnded();
+      const finishReason = partial.finishReason ?? "stop";
+      if (answer.ok) {
+        yield { type: "turn-end", turn, finishReason, usage: talk.commit(partial) };
+        return plan.value(answer.value, talk.view());
+      }
+      if (++corrections > correctionsMax) throw outputError(partial.text, answer.issues);
+      const usage = talk.commit(partial);
+      talk.add(userMessage(correctionRequest(answer.issues, plan.format.output)));
+      yield { type: "turn-end", turn, finishReason, usage };
+    } catch (failure) {
+      const end = endOf(failure, run);
+      if (!talk.isOpen) throw failure;
+      const usage = talk.cut(partial, end);
+      const finishReason: FinishReason = end.status === "error" ? "error" : "cancelled";
+      yield { type: "turn-end", turn, finishReason, usage };
+      throw stop.stopped !== undefined && end.status === "cancelled" ? new Stopped(stop.stopped) : failure;
+    } finally {
+      unlink();
+      timers?.turnEnded();
+      if (partial.finishReason === undefined) abort.abort(stop.stopped?.reason);
+      leave(stream, run);
+    }
+  }
+}
+
+function requestOf(
+  plan: Pick<LoopPlan<unknown, unknown>, "format" | "toolkit">,
+  run: RunContext,
+  talk: Conversation,
+  abortSignal: AbortSignal,
+  isLast: boolean,
+): ModelRequest {
+  const { output } = plan.format;
+  const { metadata } = run.options;
+  return {
+    messages: talk.messages(),
+    tools: plan.toolkit.specs,
+    toolChoice: isLast ? "none" : "auto",
+    ...(output === undefined ? {} : { output }),
+    ...(metadata === undefined ? {} : { metadata }),
+    abortSignal,
+    runId: run.runId,
+  };
+}
+
+/** A stop that had come by the time of the failure is what ended the turn: SDKs throw their own errors then. */
+function endOf(failure: unknown, { stop }: RunContext): RunEnd<never> {
+  const { stopped } = stop;
+  if (stopped === undefined) return { status: "error", error: asError(failure) };
+  return { status: "cancelled", reason: stopped.reason, cause: stopped.cause };
+}
+
+function checkFinish(partial: PartialTurn, model: Model): void {
+  const { text } = partial;
+  switch (partial.finishReason) {
+    case undefined:
+      throw new ModelError("stream", `${model.name} ended its stream before the answer was complete.`, {
+        text,
+        retryable: true,
+      });
+    case "length":
+      throw new ModelError(
+        "length",
+        `${model.name} reached its output limit before the answer was complete. Raise the model's limit ` +
+          "(maxOutputTokens), or ask for less.",
+        { text },
+      );
+    case "content-filter":
+      throw new ModelError("content_filter", `The content filter of ${model.name} cut the answer off.`, {
+        text,
+      });
+    case "refusal":
+      throw new ModelError("refusal", `${model.name} refused to answer: ${text}`, { text });
+    case "stop":
+    case "tool-calls":
+      return;
+    default:
+      partial.finishReason satisfies never;
+  }
+}
+
+function outputError(text: string, issues: readonly string[]): OutputError {
+  return new OutputError(
+    `The answer does not fit "returns", also after ${correctionsMax} corrections: ${issues.join("; ")}`,
+    { text, issues },
+  );
+}
+
+/** Tells a stream that nobody reads on. A model that ignores it is still alive: the run settles after it. */
+function leave(stream: AsyncIterator<ModelEvent> | undefined, run: RunContext): void {
+  const left = stream?.return?.();
+  if (left !== undefined) run.orphan(Promise.resolve(left));
+}

@@ -1,0 +1,159 @@
+/** The model behind `openai(…)`: Chat Completions of OpenAI and of every server that speaks the same. */
+import type { ClientOptions, OpenAI } from "openai";
+import { ModelError, UsageError } from "../errors.ts";
+import { isPlainObject, kindOf } from "../json.ts";
+import type { Model, ModelEvent, ModelRequest } from "../model.ts";
+import { ChunkReader } from "./openai-chunks.ts";
+import { streamError, translateError } from "./openai-errors.ts";
+import { type Abilities, type RequestSettings, requestBody } from "./openai-request.ts";
+import { type RetryOptions, withRetry } from "./retry.ts";
+import { sseData } from "./sse.ts";
+
+/** How a model is reached and asked. What is left out is left to the server. */
+export interface OpenAIOptions extends Omit<RequestSettings, "model"> {
+  /** Default: `OPENAI_API_KEY`; a server at another base URL may need none. */
+  readonly apiKey?: string;
+  /** Default: `OPENAI_BASE_URL`, else OpenAI's. */
+  readonly baseURL?: string;
+  /** Retries after the first failure; default 2. `{ maxRetries, baseDelayMs, maxDelayMs }` says more. */
+  readonly maxRetries?: number | RetryOptions;
+  /** `prompt` puts the schema into an instruction at once, for servers that ignore `response_format`. */
+  readonly structuredOutput?: "json_schema" | "prompt";
+  /** A client of one's own (Azure, a proxy, other headers). */
+  readonly client?: OpenAI;
+}
+
+/**
+ * A model of OpenAI, or of a compatible server (Ollama, vLLM, llama.cpp, DeepSeek, OpenRouter). Always streams.
+ * The client is made at the first request, so the environment may be set until then.
+ *
+ * @throws UsageError `invalid_option` where `name` is no string
+ * @example
+ * const model = openai("gpt-5-mini");
+ * const local = openai("qwen3", { baseURL: "http://127.0.0.1:11434/v1" });
+ */
+export function openai(name: string, options: OpenAIOptions = {}): Model {
+  if (typeof name !== "string" || name === "") {
+    throw new UsageError(
+      "invalid_option",
+      `openai takes a model's name, such as "gpt-5-mini", not ${kindOf(name)}.`,
+    );
+  }
+  const { apiKey, baseURL, maxRetries = 2, structuredOutput, client, ...settings } = options;
+  const model = new ChatCompletionsModel(
+    { ...settings, model: name },
+    { usage: true, jsonSchema: structuredOutput !== "prompt" },
+    () => client ?? makeClient(apiKey, baseURL),
+  );
+  return withRetry(model, typeof maxRetries === "number" ? { maxRetries } : maxRetries);
+}
+
+async function makeClient(apiKey: string | undefined, baseURL: string | undefined): Promise<OpenAI> {
+  const { OpenAI } = await import("openai");
+  const key = apiKey ?? process.env.OPENAI_API_KEY;
+  const url = baseURL ?? process.env.OPENAI_BASE_URL;
+  if (!key && !url) {
+    throw new ModelError(
+      "authentication",
+      "No API key is set. Set OPENAI_API_KEY, or apiKey in openai(…); for a local server set OPENAI_BASE_URL " +
+        "or baseURL.",
+    );
+  }
+  // The SDK insists on a key; a server of one's own takes any.
+  const settings: ClientOptions = { apiKey: key || "none", maxRetries: 0 };
+  return new OpenAI(url ? { ...settings, baseURL: url } : settings);
+}
+
+class ChatCompletionsModel implements Model {
+  readonly name: string;
+  readonly #settings: RequestSettings;
+  readonly #makeClient: () => OpenAI | Promise<OpenAI>;
+  #abilities: Abilities;
+  #client: OpenAI | undefined;
+
+  constructor(settings: RequestSettings, abilities: Abilities, client: () => OpenAI | Promise<OpenAI>) {
+    this.name = settings.model;
+    this.#settings = settings;
+    this.#abilities = abilities;
+    this.#makeClient = client;
+  }
+
+  async *stream(request: ModelRequest): AsyncGenerator<ModelEvent, void> {
+    try {
+      const response = await this.#request(request);
+      yield* read(response, this.name);
+    } catch (error) {
+      throw request.abortSignal.aborted ? error : translateError(error, this.name);
+    }
+  }
+
+  /** Sends the request, and once more without what the server says it does not know. */
+  async #request(request: ModelRequest): Promise<Response> {
+    this.#client ??= await this.#makeClient();
+    for (;;) {
+      const abilities = this.#abilities;
+      try {
+        return await this.#client.chat.completions
+          .create(requestBody(request, this.#settings, abilities), {
+            signal: request.abortSignal,
+            maxRetries: 0,
+          })
+          .asResponse();
+      } catch (error) {
+        const fewer = withoutRefused(error, abilities, request);
+        if (fewer === undefined) throw error;
+        this.#abilities = fewer;
+      }
+    }
+  }
+}
+
+/** The abilities less the one that a 400 speaks of; nothing where it speaks of none that was used. */
+function withoutRefused(
+  error: unknown,
+  abilities: Abilities,
+  { output, abortSignal }: ModelRequest,
+): Abilities | undefined {
+  if (abortSignal.aborted || !isRefusal(error)) return undefined;
+  const said = `${error.message} ${"param" in error ? String(error.param) : ""}`;
+  if (abilities.usage && /stream_options|include_usage/.test(said)) return { ...abilities, usage: false };
+  const isFormat = /response_format|json_schema|structured output|guided/i.test(said);
+  if (abilities.jsonSchema && output !== undefined && isFormat) return { ...abilities, jsonSchema: false };
+  return undefined;
+}
+
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && "status" in error && (error.status === 400 || error.status === 422);
+}
+
+async function* read(response: Response, modelName: string): AsyncGenerator<ModelEvent, void> {
+  const chunks = new ChunkReader(modelName);
+  if (response.headers.get("content-type")?.includes("application/json") === true) {
+    yield* readWhole(await response.text(), chunks, modelName);
+    return;
+  }
+  if (response.body === null) return;
+  let isMarkedDone = false;
+  for await (const batch of sseData(response.body)) {
+    const events: ModelEvent[] = [];
+    for (const data of batch) {
+      if (data === "[DONE]") isMarkedDone = true;
+      else chunks.read(data, events);
+    }
+    if (isMarkedDone) chunks.finish(true, events);
+    for (const event of events) yield event;
+    if (isMarkedDone) return;
+  }
+  const events: ModelEvent[] = [];
+  chunks.finish(false, events);
+  yield* events;
+}
+
+/** A server that does not stream answers with one JSON body. */
+function* readWhole(body: string, chunks: ChunkReader, modelName: string): Generator<ModelEvent, void> {
+  const events: ModelEvent[] = [];
+  if (!isPlainObject(JSON.parse(body))) throw streamError(body, modelName, "");
+  chunks.read(body, events);
+  chunks.finish(true, events);
+  yield* events;
+}

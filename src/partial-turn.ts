@@ -1,0 +1,172 @@
+/** The turn at work: what has been received and done of it, and what is kept of it when it is cut off. */
+import { UsageError } from "./errors.ts";
+import type { EngineEvent, FinishReason, Patch, ToolStatus, Usage } from "./events.ts";
+import { freeId, validArguments } from "./history.ts";
+import type { ModelEvent } from "./model.ts";
+import type { ContentPart, Exchange, ToolMessage, Turn } from "./transcript.ts";
+
+/** How a call ended: what the model reads, and what the event says. */
+export interface CallOutcome {
+  readonly status: ToolStatus;
+  readonly content: ToolMessage["content"];
+  readonly attachments?: readonly ContentPart[];
+  readonly output: unknown;
+  readonly error?: string;
+}
+
+export interface PartialCall {
+  readonly callId: string;
+  readonly toolName: string;
+  input: string;
+  complete: boolean;
+  started: boolean;
+  outcome: CallOutcome | undefined;
+}
+
+/** Why a turn is cut off: the reason as text, and the note for the history (empty: none). */
+export interface Cut {
+  readonly reason: string;
+  readonly note: string;
+}
+
+export class PartialTurn {
+  text = "";
+  /** Characters of reasoning, for the estimate of usage. */
+  reasoningLength = 0;
+  finishReason: Exclude<FinishReason, "cancelled" | "error"> | undefined;
+  usage: Usage | undefined;
+  /** Whether a request was made for it: without one there is no usage. */
+  isRequested = false;
+  readonly calls: PartialCall[] = [];
+  readonly #byModelId = new Map<string, PartialCall>();
+  readonly #takenIds: Set<string>;
+
+  /** `takenIds` are the call ids of the conversation so far: a model that repeats one gets a new one. */
+  constructor(takenIds: Set<string>) {
+    this.#takenIds = takenIds;
+  }
+
+  /** Takes in what the model said; gives the event that tells of it, where there is one. */
+  accept(event: ModelEvent): EngineEvent | undefined {
+    switch (event.type) {
+      case "text-delta":
+        this.text += event.delta;
+        return event.delta === "" ? undefined : event;
+      case "reasoning-delta":
+        this.reasoningLength += event.delta.length;
+        return event.delta === "" ? undefined : event;
+      case "tool-input-delta": {
+        const call = this.#call(event.callId, event.toolName);
+        call.input += event.delta;
+        return call.callId === event.callId ? event : { ...event, callId: call.callId };
+      }
+      case "tool-call": {
+        const call = this.#call(event.callId, event.toolName);
+        call.input = event.input;
+        call.complete = true;
+        return undefined;
+      }
+      case "finish":
+        this.finishReason = event.finishReason;
+        this.usage = event.usage;
+        return undefined;
+      default:
+        throw new UsageError(
+          "invalid_option",
+          `The model sent an event of the unknown type ${JSON.stringify((event satisfies never as ModelEvent).type)}.`,
+        );
+    }
+  }
+
+  /** The whole turn, once every call has its outcome. */
+  whole(): Turn {
+    return this.#turn(wellFormed(this.text), this.calls);
+  }
+
+  /** What remains when the turn is cut off just now: changes nothing, so a run can be looked at at any time. */
+  cut({ reason, note }: Cut): { turn: Turn | undefined; patches: Patch[] } {
+    const patches: Patch[] = [];
+    const isCutText = this.text !== "" && !isWhole.has(this.finishReason);
+    if (isCutText) patches.push({ kind: "text-truncated", partialText: this.text, reason });
+    const kept: PartialCall[] = [];
+    for (const call of this.calls) {
+      const { callId, toolName } = call;
+      if (!call.complete) {
+        patches.push({ kind: "call-dropped", toolName, reason });
+        continue;
+      }
+      const outcome = call.outcome ?? (call.started ? unknownOutcome(reason) : notStartedOutcome(reason));
+      const state = cancelledState(call, outcome);
+      if (state !== undefined) patches.push({ kind: "call-cancelled", callId, toolName, state, reason });
+      kept.push({ ...call, outcome });
+    }
+    if (this.text === "" && kept.length === 0) return { turn: undefined, patches };
+    const text = wellFormed(this.text);
+    return { turn: this.#turn(isCutText && note !== "" ? `${text}\n\n${note}` : text, kept), patches };
+  }
+
+  #turn(text: string, calls: readonly PartialCall[]): Turn {
+    const exchanges = calls.map(({ callId, toolName, input, outcome }): Exchange => {
+      if (outcome === undefined) throw new Error(`The call ${callId} has no outcome.`);
+      const { content, attachments } = outcome;
+      return Object.freeze({
+        call: {
+          id: callId,
+          type: "function",
+          function: { name: toolName, arguments: validArguments(input) },
+        },
+        result: { role: "tool", tool_call_id: callId, content },
+        ...(attachments === undefined ? {} : { attachments }),
+      } satisfies Exchange);
+    });
+    const content = text === "" && exchanges.length > 0 ? null : text;
+    return Object.freeze<Turn>({ kind: "turn", message: { role: "assistant", content }, exchanges });
+  }
+
+  #call(modelId: string, toolName: string): PartialCall {
+    const known = this.#byModelId.get(modelId);
+    if (known !== undefined) return known;
+    const callId = freeId(modelId, this.#takenIds);
+    this.#takenIds.add(callId);
+    const call = { callId, toolName, input: "", complete: false, started: false, outcome: undefined };
+    this.#byModelId.set(modelId, call);
+    this.calls.push(call);
+    return call;
+  }
+}
+
+/** The ends at which a text has nothing more to come. */
+const isWhole = new Set<FinishReason | undefined>(["stop", "tool-calls", "refusal"]);
+
+/** A text cut inside a surrogate pair (half an emoji) is no valid JSON for many servers: the half goes. */
+function wellFormed(text: string): string {
+  return (/[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text).toWellFormed();
+}
+
+/** The state that a patch names; none where the tool really finished, well or badly. */
+function cancelledState(call: PartialCall, outcome: CallOutcome) {
+  if (!call.started && outcome.status === "cancelled") return "not-started";
+  if (outcome.status === "cancelled") return "stopped";
+  return outcome.status === "unknown" ? "unknown" : undefined;
+}
+
+export function notStartedOutcome(reason: string): CallOutcome {
+  return cancelled("cancelled", `[stopped: ${reason}] The tool was not started.`);
+}
+
+/** The tool obeyed the stop; `detail` is what it said on the way out. */
+export function stoppedOutcome(reason: string, detail = ""): CallOutcome {
+  const content = `[stopped: ${reason}] The tool was stopped before it finished.`;
+  return cancelled("cancelled", detail === "" ? content : `${content} ${detail}`);
+}
+
+export function unknownOutcome(reason: string): CallOutcome {
+  return cancelled(
+    "unknown",
+    `[stopped: ${reason}] The tool did not stop in time: outcome unknown, it may have taken effect.`,
+  );
+}
+
+function cancelled(status: "cancelled" | "unknown", content: string): CallOutcome {
+  return { status, content, output: undefined };
+}

@@ -1,0 +1,381 @@
+/** The one door by which any generator of events becomes a run: started, watched, stopped, settled. */
+import { randomUUID } from "node:crypto";
+import { describeStop, isAbortError, linkSignal, type Stop, Stopped, StopSource } from "./abort.ts";
+import { RunCancelledError, TimeoutError } from "./errors.ts";
+import { EventLog } from "./event-log.ts";
+import type {
+  DeepPartial,
+  EngineEvent,
+  EventStamp,
+  Patch,
+  RunEvent,
+  RunOutcome,
+  RunStatus,
+  StopCause,
+  TerminalEvent,
+  Usage,
+} from "./events.ts";
+import { copyJson, errorToJson } from "./json.ts";
+import { type CallOptions, type Timeouts, timeoutsOf } from "./options.ts";
+import { Registration } from "./registration.ts";
+import { type CurrentRun, runtime } from "./runtime.ts";
+import type { ChatMessage } from "./transcript.ts";
+
+/** What `.stream()` gives: the events of a run as they come. Leaving a `for await` over it cancels the run. */
+export interface RunStream<T> extends AsyncIterable<RunEvent<T>>, AsyncDisposable {
+  readonly runId: string;
+  readonly status: RunStatus;
+  /** Valid now, as if the run were stopped this instant. The array is the caller's own. */
+  readonly history: ChatMessage[];
+  /** Never rejects; settles within the grace after a stop. */
+  readonly outcome: Promise<RunOutcome<T>>;
+  /** Resolves when nothing of the run is still alive, tools that ignored a stop included. */
+  readonly settled: Promise<void>;
+  /** The text as it streams; throws the error of a run that fails, ends quietly where it is cancelled. */
+  textStream(): AsyncIterable<string>;
+  /** What is there of the typed answer as it grows; the last value is the whole. */
+  objectStream(): AsyncIterable<DeepPartial<T>>;
+  /** Stops the run. The first stop wins; a stop after the end does nothing. */
+  cancel(reason?: unknown): void;
+}
+
+/** What a plain call gives: a promise of the answer that can be watched and stopped as well. */
+export interface Run<T> extends Promise<T>, RunStream<T> {}
+
+/** What an engine is given by its run. */
+export interface RunContext {
+  readonly runId: string;
+  readonly stop: StopSource;
+  readonly options: CallOptions;
+  readonly timeouts: Timeouts;
+  /** How long tools may take to obey a stop, in ms. */
+  graceMs(): number;
+  /** Whether somebody reads the events just now. */
+  readonly isWatched: boolean;
+  /** Work that was given up but is still alive. */
+  orphan(work: Promise<unknown>): void;
+  /** Runs foreign code so that the runs which it begins are linked to this one and stop with `stop`. */
+  within<R>(stop: StopSource, callId: string | undefined, work: () => R): R;
+}
+
+/** What remains of a run at one instant. */
+export interface RunView {
+  readonly history: ChatMessage[];
+  readonly patches: readonly Patch[];
+  readonly text: string;
+  readonly usage: Usage;
+  readonly turns: number;
+}
+
+/** The work of a run: its events, returning the answer, and what it looks like if it ended now with `end`. */
+export interface Engine<T> {
+  readonly events: AsyncGenerator<EngineEvent<T>, T>;
+  view(end?: RunEnd<T>): RunView;
+}
+
+/** How a run ends, without what remains of it. */
+export type RunEnd<T> =
+  | { readonly status: "completed"; readonly value: T }
+  | { readonly status: "cancelled"; readonly reason: unknown; readonly cause: StopCause }
+  | { readonly status: "error"; readonly error: Error };
+
+export interface RunSpec<T> {
+  readonly options: CallOptions;
+  readonly abortGraceMs: number;
+  /** Called at once; a `UsageError` from it is thrown to the caller. */
+  engine(context: RunContext): Engine<T>;
+  /** What `await` gives for an outcome, or throws. */
+  answer(outcome: RunOutcome<T>): T;
+}
+
+/** Begins a run that is watched: the form that `.stream()` gives. */
+export function streamRun<T>(spec: RunSpec<T>): RunStream<T> {
+  return new LiveRunStream(spec);
+}
+
+/** Begins a run that is awaited. */
+export function callRun<T>(spec: RunSpec<T>): Run<T> {
+  return new AwaitedRun(spec);
+}
+
+/** The answer of a run without a value for the cancelled case: an LLM function's. */
+export function valueOrThrow<T>(outcome: RunOutcome<T>): T {
+  if (outcome.status === "completed") return outcome.value;
+  if (outcome.status === "error") throw outcome.error;
+  const { reason, runId, history, text, patches } = outcome;
+  throw new RunCancelledError(describeStop(outcome), { cause: reason, runId, history, text, patches });
+}
+
+class LiveRunStream<T> implements RunStream<T> {
+  readonly runId: string;
+  readonly #spec: RunSpec<T>;
+  readonly #engine: Engine<T>;
+  readonly #log = new EventLog<T>();
+  readonly #stop = new StopSource();
+  readonly #orphans: Promise<unknown>[] = [];
+  readonly #stamp: Pick<EventStamp, "runId" | "parentRunId" | "parentCallId">;
+  readonly #unlink: (() => void)[] = [];
+  readonly #outcome: Promise<RunOutcome<T>>;
+  readonly #settled: Promise<void>;
+  #resolveOutcome: (outcome: RunOutcome<T>) => void = () => {};
+  #end: RunOutcome<T> | undefined;
+  #seq = 0;
+  /** Whether anybody looks at how the run ends. */
+  protected isObserved = false;
+
+  constructor(spec: RunSpec<T>) {
+    const parent = runtime.current;
+    this.#spec = spec;
+    this.runId = spec.options.runId ?? randomUUID();
+    this.#stamp = {
+      runId: this.runId,
+      ...(parent === undefined ? {} : { parentRunId: parent.runId }),
+      ...(parent?.callId === undefined ? {} : { parentCallId: parent.callId }),
+    };
+    this.#outcome = new Promise((resolve) => {
+      this.#resolveOutcome = resolve;
+    });
+    let settle: () => void = () => {};
+    this.#settled = new Promise((resolve) => {
+      settle = resolve;
+    });
+    runtime.begin(this.runId, {
+      stop: (cause, reason) => this.#stop.stop(cause, reason),
+      settled: this.#settled,
+    });
+    try {
+      this.#engine = spec.engine(this.#context());
+    } catch (error) {
+      runtime.forget(this.runId);
+      throw error;
+    }
+    this.#link(parent);
+    // The driver begins a microtask later: whoever reads the stream is there before the first event.
+    queueMicrotask(() => this.#drive().then(settle));
+  }
+
+  get status(): RunStatus {
+    if (this.#end !== undefined) return this.#end.status;
+    return this.#seq === 0 ? "pending" : "running";
+  }
+
+  get history(): ChatMessage[] {
+    const stop = this.#stop.stopped;
+    if (this.#end !== undefined) return copyJson(this.#end.history);
+    return this.#engine.view(stop && cancelledBy(stop)).history;
+  }
+
+  get outcome(): Promise<RunOutcome<T>> {
+    this.#askForEnd();
+    return this.#outcome;
+  }
+
+  get settled(): Promise<void> {
+    this.#askForEnd();
+    return this.#settled;
+  }
+
+  cancel(reason?: unknown): void {
+    this.#stop.stop("cancel", reason);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<RunEvent<T>> {
+    this.isObserved = true;
+    return this.#log.read(() => {
+      this.#stop.stop("consumer", "the reader left");
+      return this.#outcome;
+    });
+  }
+
+  async *textStream(): AsyncGenerator<string, void, undefined> {
+    for await (const event of this) {
+      if (event.type === "text-delta") yield event.delta;
+      else if (event.type === "run-error") throw event.error;
+    }
+  }
+
+  async *objectStream(): AsyncGenerator<DeepPartial<T>, void, undefined> {
+    for await (const event of this) {
+      if (event.type === "object-delta") yield event.value;
+      else if (event.type === "run-completed") yield event.value as DeepPartial<T>;
+      else if (event.type === "run-error") throw event.error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cancel("the block that used the run was left");
+    await this.outcome;
+  }
+
+  /** Somebody waits for the end while the run waits for its reader: the reader has to catch up later. */
+  #askForEnd(): void {
+    this.isObserved = true;
+    if (this.#log.isHeld) this.#log.release();
+  }
+
+  #context(): RunContext {
+    const { runId } = this;
+    const { options, abortGraceMs } = this.#spec;
+    const log = this.#log;
+    const stop = this.#stop;
+    return {
+      runId,
+      stop,
+      options,
+      timeouts: timeoutsOf(options.timeout),
+      graceMs: () => Math.min(abortGraceMs, stop.stopped?.graceMs ?? abortGraceMs),
+      get isWatched() {
+        return log.hasReaders;
+      },
+      orphan: (work) => this.#orphans.push(work.catch(() => {})),
+      within: (inner, callId, work) => runtime.within({ runId, callId, stop: inner }, work),
+    };
+  }
+
+  #link(parent: CurrentRun | undefined): void {
+    const { abortSignal, timeout } = this.#spec.options;
+    const { total } = timeoutsOf(timeout);
+    const stop = this.#stop;
+    this.#unlink.push(stop.onStop(() => this.#log.release()));
+    if (abortSignal !== undefined) this.#unlink.push(linkSignal(abortSignal, stop));
+    if (parent !== undefined) {
+      // The parent waits no longer than its own grace: a nested run has to be done before that.
+      const forward = ({ reason, graceMs }: Stop) => {
+        stop.stop("parent", reason, graceMs === undefined ? undefined : graceMs * 0.8);
+      };
+      this.#unlink.push(parent.stop.onStop(forward));
+    }
+    if (total !== undefined) {
+      const timer = setTimeout(() => stop.stop("timeout", new TimeoutError("total", total)), total);
+      this.#unlink.push(() => clearTimeout(timer));
+    }
+  }
+
+  async #drive(): Promise<void> {
+    const registration = new Registration(this.runId, (request) => {
+      this.#stop.stop("cancel", request.reason);
+    });
+    this.#log.push(this.#stamped({ type: "run-start" }));
+    let end: RunEnd<T>;
+    try {
+      await Promise.race([registration.ready(), this.#stopped()]);
+      end = { status: "completed", value: await this.#drain() };
+    } catch (error) {
+      end = this.#failure(error);
+    }
+    for (const unlink of this.#unlink) unlink();
+    const cleaned = registration.end();
+    this.#finish(end);
+    await cleaned;
+    await Promise.allSettled(this.#orphans);
+  }
+
+  #stopped(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#unlink.push(this.#stop.onStop(() => resolve()));
+    });
+  }
+
+  /** The one loop that every mode goes through; it waits for readers, where there are any. */
+  async #drain(): Promise<T> {
+    const { events } = this.#engine;
+    for (;;) {
+      if (this.#log.isHeld) await this.#log.demand();
+      const step = await events.next();
+      if (step.done === true) return step.value;
+      this.#log.push(this.#stamped(step.value));
+    }
+  }
+
+  #failure(error: unknown): RunEnd<T> {
+    if (error instanceof Stopped) return cancelledBy(error.stop);
+    const stop = this.#stop.stopped;
+    if (stop !== undefined && isAbortError(error, stop)) return cancelledBy(stop);
+    return { status: "error", error: asError(error) };
+  }
+
+  #finish(end: RunEnd<T>): void {
+    const view = this.#engine.view(end);
+    const { turns: _, ...kept } = view;
+    this.#end = withJson({ runId: this.runId, ...view, ...end });
+    runtime.end(this.runId);
+    this.#log.push(withJson(this.#stamped(terminalEvent(end, kept))));
+    this.#log.close();
+    this.#resolveOutcome(this.#end);
+    this.onEnd(this.#end);
+  }
+
+  #stamped(event: { type: "run-start" } | EngineEvent<T> | TerminalEvent<T>): RunEvent<T> {
+    return { ...event, ...this.#stamp, seq: ++this.#seq, at: Date.now() };
+  }
+
+  protected onEnd(_outcome: RunOutcome<T>): void {}
+}
+
+class AwaitedRun<T> extends LiveRunStream<T> implements Run<T> {
+  readonly [Symbol.toStringTag] = "Run";
+  readonly #answer: RunSpec<T>["answer"];
+  #promise: Promise<T> | undefined;
+
+  constructor(spec: RunSpec<T>) {
+    super(spec);
+    this.#answer = spec.answer;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a run is a promise of its answer, made when first asked for
+  then<A = T, B = never>(
+    onAnswer?: ((value: T) => A | PromiseLike<A>) | null,
+    onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#promised().then(onAnswer, onError);
+  }
+
+  catch<B = never>(onError?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.#promised().catch(onError);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<T> {
+    return this.#promised().finally(onEnd);
+  }
+
+  /** A run that fails and that nobody looks at is an unhandled rejection, like any promise. */
+  protected override onEnd(outcome: RunOutcome<T>): void {
+    if (!this.isObserved && outcome.status === "error") this.#promised();
+  }
+
+  #promised(): Promise<T> {
+    this.#promise ??= this.outcome.then(this.#answer);
+    return this.#promise;
+  }
+}
+
+function cancelledBy({ reason, cause }: Stop): RunEnd<never> {
+  return { status: "cancelled", reason, cause };
+}
+
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error), { cause: error });
+}
+
+function terminalEvent<T>(end: RunEnd<T>, kept: Omit<RunView, "turns">): TerminalEvent<T> {
+  switch (end.status) {
+    case "completed":
+      return { type: "run-completed", value: end.value, ...kept };
+    case "cancelled":
+      return { type: "run-cancelled", reason: end.reason, cause: end.cause, ...kept };
+    case "error":
+      return { type: "run-error", error: end.error, ...kept };
+    default:
+      return end satisfies never;
+  }
+}
+
+/** Reasons and errors are kept by identity; for JSON they get a readable form, which `Error` has not by itself. */
+function withJson<V extends object>(value: V): V {
+  const toJSON = () => {
+    const json = { ...value } as Record<string, unknown>;
+    for (const key of ["reason", "error"]) if (key in json) json[key] = errorToJson(json[key]);
+    return json;
+  };
+  return Object.defineProperty(value, "toJSON", { value: toJSON });
+}

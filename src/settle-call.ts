@@ -1,0 +1,229 @@
+/** One tool call from its raw input to its outcome: prepare, execute, settle. Every way to fail is an outcome. */
+import { describeStop, isAbortError, type Stop, StopSource } from "./abort.ts";
+import { RunCancelledError, TimeoutError } from "./errors.ts";
+import { isPlainObject, jsonText, parseJson } from "./json.ts";
+import { type CallOutcome, stoppedOutcome, unknownOutcome } from "./partial-turn.ts";
+import type { Tool, ToolContext } from "./tool.ts";
+import type { ContentPart } from "./transcript.ts";
+
+/** A call that was read and checked: ready to run, or refused with what the model is told. */
+export type PreparedCall =
+  | { readonly kind: "ready"; readonly tool: Tool; readonly input: unknown }
+  | { readonly kind: "refused"; readonly input: unknown; readonly outcome: CallOutcome };
+
+/** Parses strictly and validates. The input of a call that is refused is kept for the event. */
+export async function prepareCall(
+  tools: ReadonlyMap<string, Tool>,
+  toolName: string,
+  text: string,
+): Promise<PreparedCall> {
+  const parsed = text.trim() === "" ? {} : parseJson(text);
+  const input = parsed ?? text;
+  const refuse = (why: string): PreparedCall => ({ kind: "refused", input, outcome: failedOutcome(why) });
+  const tool = tools.get(toolName);
+  if (tool === undefined) {
+    const known = [...tools.keys()].join(", ") || "none";
+    return refuse(`There is no tool "${toolName}". The tools are: ${known}.`);
+  }
+  if (parsed === undefined) {
+    return refuse(`The arguments are not valid JSON. Call ${toolName} again with a complete JSON object.`);
+  }
+  const checked = await tool.validate(parsed);
+  if (!checked.ok) {
+    const issues = checked.issues.map((issue) => `- ${issue}`).join("\n");
+    return refuse(`The arguments do not fit the tool's input:\n${issues}\nCorrect them and call it again.`);
+  }
+  return { kind: "ready", tool, input: checked.value };
+}
+
+export interface CallEnvironment {
+  readonly runStop: StopSource;
+  /** How long a tool that was told to stop may take to do so, in ms. */
+  graceMs(): number;
+  /** Default limit for a call, in ms, where the tool has none of its own. */
+  readonly timeoutMs: number | undefined;
+  readonly context: Omit<ToolContext, "abortSignal">;
+  /** Runs the tool so that the runs which it begins know their parent and stop with this call. */
+  within<T>(stop: StopSource, work: () => T): T;
+  /** A tool that was given up is still alive: the run has not settled before it ends. */
+  orphan(work: Promise<unknown>): void;
+}
+
+/** Runs a tool to its outcome; settles within the grace after a stop or a timeout, and never rejects. */
+export function executeCall(tool: Tool, input: unknown, env: CallEnvironment): Promise<CallOutcome> {
+  const callStop = new StopSource();
+  const timeoutMs = tool.timeout ?? env.timeoutMs;
+  const context = new CallContext(env.context, callStop);
+  const work = env.within(callStop, () => run(tool, input, context));
+  return new Promise((settle) => {
+    let grace: NodeJS.Timeout | undefined;
+    const deadline =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            callStop.stop("timeout", new TimeoutError("tool", timeoutMs), env.graceMs());
+          }, timeoutMs);
+    const finish = (outcome: CallOutcome) => {
+      clearTimeout(grace);
+      clearTimeout(deadline);
+      unlink();
+      context.close();
+      settle(outcome);
+    };
+    const unlink = env.runStop.onStop((stop) => {
+      callStop.stop(stop.cause, stop.reason, env.graceMs());
+    });
+    callStop.onStop((stop) => {
+      clearTimeout(deadline);
+      grace = setTimeout(() => {
+        env.orphan(work);
+        finish(givenUpOutcome(stop, timeoutMs));
+      }, env.graceMs());
+    });
+    work.then(
+      (output) => finish(returnedOutcome(output, callStop.stopped, timeoutMs)),
+      (error) => finish(thrownOutcome(error, callStop.stopped, timeoutMs)),
+    );
+  });
+}
+
+/** Calls the tool; a generator's yields are its progress and its return is its result. */
+async function run(tool: Tool, input: unknown, context: ToolContext): Promise<unknown> {
+  const result: unknown = await tool.execute(input, context);
+  if (!isGenerator(result)) return result;
+  for (;;) {
+    const step = await result.next();
+    if (step.done === true) return step.value;
+    context.emit(step.value);
+    if (context.abortSignal.aborted) {
+      await result.return(undefined);
+      throw context.abortSignal.reason;
+    }
+  }
+}
+
+function isGenerator(value: unknown): value is AsyncGenerator | Generator {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    (Symbol.asyncIterator in value || Symbol.iterator in value) &&
+    "next" in value &&
+    "return" in value
+  );
+}
+
+/** No plain object, so that a tool which is an LLM function itself does not read it as call options. */
+class CallContext implements ToolContext {
+  readonly runId: string;
+  readonly callId: string;
+  readonly toolName: string;
+  readonly context: unknown;
+  readonly emit: (data: unknown) => void;
+  readonly #stop: StopSource;
+  #open = true;
+
+  constructor(
+    { runId, callId, toolName, context, emit }: Omit<ToolContext, "abortSignal">,
+    stop: StopSource,
+  ) {
+    this.runId = runId;
+    this.callId = callId;
+    this.toolName = toolName;
+    this.context = context;
+    this.#stop = stop;
+    this.emit = (data) => {
+      if (this.#open) emit(data);
+    };
+  }
+
+  get abortSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+}
+
+function returnedOutcome(
+  output: unknown,
+  stop: Stop | undefined,
+  timeoutMs: number | undefined,
+): CallOutcome {
+  const outcome = okOutcome(output);
+  if (stop?.cause !== "timeout" || !(stop.reason instanceof TimeoutError) || stop.reason.which !== "tool") {
+    return outcome;
+  }
+  const error = `${timedOut(timeoutMs)} It ended after that and returned: ${jsonText(output) ?? String(output)}`;
+  return { status: "error", content: `Error: ${error}`, output, error };
+}
+
+function thrownOutcome(error: unknown, stop: Stop | undefined, timeoutMs: number | undefined): CallOutcome {
+  if (stop === undefined) return failedOutcome(errorText(error));
+  if (stop.reason instanceof TimeoutError && stop.reason.which === "tool") {
+    return failedOutcome(timedOut(timeoutMs));
+  }
+  const detail = isAbortError(error, stop) && !(error instanceof RunCancelledError) ? "" : errorText(error);
+  return { ...stoppedOutcome(describeStop(stop), detail), error: errorText(error) };
+}
+
+function givenUpOutcome(stop: Stop, timeoutMs: number | undefined): CallOutcome {
+  if (stop.reason instanceof TimeoutError && stop.reason.which === "tool") {
+    return failedOutcome(
+      `${timedOut(timeoutMs)} It did not stop: outcome unknown, it may have taken effect.`,
+    );
+  }
+  return unknownOutcome(describeStop(stop));
+}
+
+function timedOut(timeoutMs: number | undefined): string {
+  return `The tool timed out after ${timeoutMs} ms.`;
+}
+
+function failedOutcome(error: string): CallOutcome {
+  return { status: "error", content: `Error: ${error}`, output: undefined, error };
+}
+
+/** A nested run that was stopped tells its inner outcome: why, and the text that it had by then. */
+function errorText(error: unknown): string {
+  if (error instanceof RunCancelledError) {
+    const text = error.text === "" ? "It had said nothing yet." : `Its text so far: ${error.text}`;
+    return `The nested run ${error.runId} was cancelled: ${error.message}. ${text}`;
+  }
+  if (error instanceof Error) return error.message === "" ? error.name : error.message;
+  return typeof error === "string" ? error : (jsonText(error) ?? String(error));
+}
+
+function okOutcome(output: unknown): CallOutcome {
+  if (output === undefined) return { status: "ok", content: "done", output: null };
+  if (typeof output === "string") return { status: "ok", content: output, output };
+  const parts = contentParts(output);
+  if (parts !== undefined) return partsOutcome(parts);
+  const text = jsonText(output);
+  if (text === undefined) {
+    return failedOutcome("The tool returned a value that has no JSON form.");
+  }
+  return { status: "ok", content: text, output: JSON.parse(text) as unknown };
+}
+
+/** A tool message takes text only: other parts follow in a user message behind the turn's results. */
+function partsOutcome(parts: readonly ContentPart[]): CallOutcome {
+  const texts = parts.filter((part) => part.type === "text");
+  const attachments = parts.filter((part) => part.type !== "text");
+  if (attachments.length === 0) return { status: "ok", content: texts, output: parts };
+  const note = { type: "text" as const, text: "The rest of the result follows the tool results." };
+  return { status: "ok", content: [...texts, note], attachments, output: parts };
+}
+
+const partTypes = new Set(["text", "image_url", "input_audio", "file"]);
+
+function contentParts(output: unknown): ContentPart[] | undefined {
+  const list = Array.isArray(output) ? output : [output];
+  const isPart = (item: unknown) =>
+    isPlainObject(item) &&
+    typeof item.type === "string" &&
+    partTypes.has(item.type) &&
+    item.type in item &&
+    Object.keys(item).length === 2;
+  return list.length > 0 && list.every(isPart) ? (list as ContentPart[]) : undefined;
+}

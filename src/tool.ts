@@ -1,0 +1,268 @@
+/** What the model may call: tools made from methods or functions, and what a tool is given when it runs. */
+import "reflect-metadata";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type DerivedInput, deriveInput } from "./derived-input.ts";
+import { UsageError } from "./errors.ts";
+import { type JsonObject, kindOf } from "./json.ts";
+import { type InferOutput, type Parser, parserOf, type Validated } from "./schema.ts";
+
+/** What a tool gets beside its input. */
+export interface ToolContext {
+  /** Aborted when the run is stopped or the tool's timeout passes; pass it to `fetch` and the like. */
+  readonly abortSignal: AbortSignal;
+  readonly runId: string;
+  /** The id of this call: stable, so fit as an idempotency key. */
+  readonly callId: string;
+  readonly toolName: string;
+  /** The `context` of the call options, as it was given. */
+  readonly context: unknown;
+  /** Sends JSON-safe progress to whoever watches the run (a `tool-progress` event). */
+  emit(data: unknown): void;
+}
+
+/** A tool, ready to be put into a toolkit. */
+export interface Tool {
+  readonly kind: "tool";
+  readonly name: string;
+  readonly description: string;
+  readonly inputSchema: JsonObject;
+  /** In milliseconds; ends this call only. */
+  readonly timeout: number | undefined;
+  readonly parallel: boolean;
+  validate(input: unknown): Promise<Validated<unknown>>;
+  execute(input: unknown, context: ToolContext): unknown;
+}
+
+/** Any list of tools, objects with `@tool` methods, or nested lists. */
+export type Toolkit = readonly (Tool | object | Toolkit)[];
+
+export interface ToolOptions<S extends StandardSchemaV1 | undefined = StandardSchemaV1 | undefined> {
+  /** Default: the method's name. Letters, digits, `_` and `-`, 64 at most. */
+  readonly name?: string;
+  /** Tells the model what the tool does and when to use it. */
+  readonly description: string;
+  /** Schema of the input, which must be an object. */
+  readonly input?: S;
+  /** How long one call may take, in milliseconds. Default: no limit of its own. */
+  readonly timeout?: number;
+  /** `false`: a call of this tool runs alone, after the calls before it. Default `true`. */
+  readonly parallel?: boolean;
+}
+
+type ToolInput<S> = S extends StandardSchemaV1 ? InferOutput<S> : Record<string, never>;
+
+/** The decorator that `tool(…)` gives, for both kinds of decorators. */
+export interface ToolDecorator<S extends StandardSchemaV1 | undefined> {
+  <This, A extends unknown[], R>(
+    method: ((this: This, ...args: A) => R) & ToolMethod<S>,
+    context: ClassMethodDecoratorContext<This, (this: This, ...args: A) => R>,
+  ): undefined;
+  <Method extends ToolMethod<S>>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): undefined;
+}
+
+type ToolMethod<S> = S extends StandardSchemaV1
+  ? (input: InferOutput<S>, context: ToolContext) => unknown
+  : (...args: never[]) => unknown;
+
+/**
+ * Makes a tool: above a method as a decorator, or from a function with `execute`.
+ *
+ * The input is validated before the tool runs. Whatever the tool returns or resolves to is its result: any
+ * JSON value, a string as it is, or content parts (`image(…)`). An `async *` tool yields progress and returns
+ * its result. What it throws goes back to the model as the call's result.
+ *
+ * @throws UsageError `invalid_tool`, `invalid_schema`
+ * @example
+ * class Library {
+ *   \@tool({ description: "Find passages about a topic", input: z.object({ topic: z.string() }) })
+ *   async find({ topic }: { topic: string }, { abortSignal }: ToolContext) {
+ *     return (await fetch(`https://library.example/${topic}`, { signal: abortSignal })).json();
+ *   }
+ * }
+ * const add = tool({
+ *   name: "add",
+ *   description: "Add two numbers",
+ *   input: z.object({ a: z.number(), b: z.number() }),
+ *   execute: ({ a, b }) => a + b,
+ * });
+ */
+export function tool<S extends StandardSchemaV1 | undefined = undefined>(
+  options: ToolOptions<S> & {
+    name: string;
+    execute: (input: ToolInput<S>, context: ToolContext) => unknown;
+  },
+): Tool;
+export function tool<S extends StandardSchemaV1 | undefined = undefined>(
+  options: ToolOptions<S>,
+): ToolDecorator<S>;
+export function tool(
+  options: ToolOptions & { execute?: (input: never, context: ToolContext) => unknown },
+): Tool | ToolDecorator<undefined> {
+  checkOptions(options);
+  const { execute } = options;
+  if (execute !== undefined) {
+    const name = options.name ?? execute.name;
+    return makeTool(name, options, inputParser(options, name), (input, context) =>
+      execute(input as never, context),
+    );
+  }
+  const early = options.input === undefined ? undefined : inputParser(options, options.name ?? "a tool");
+  const decorate = (...place: readonly unknown[]): undefined => {
+    markMethod(place, { options, parser: early });
+  };
+  return decorate as ToolDecorator<undefined>;
+}
+
+interface ToolMark {
+  readonly options: ToolOptions;
+  readonly parser: Parser<unknown> | undefined;
+  /** What `design:paramtypes` said, where the options give no `input`. */
+  readonly derived?: DerivedInput | undefined;
+}
+
+const toolsKey = "llmethod:tools";
+/** Standard decorators see no class: the mark stays on the method until an instance is looked through. */
+const toolMark = Symbol.for("llmethod.tool");
+
+function markMethod([first, second, third]: readonly unknown[], mark: ToolMark): void {
+  if (isStandardContext(second)) {
+    if (second.kind !== "method" || typeof first !== "function") throw notAMethod(second.name, second.kind);
+    Object.defineProperty(first, toolMark, { value: mark });
+    return;
+  }
+  const key = second as string | symbol;
+  const descriptor = third as PropertyDescriptor | undefined;
+  const method: unknown = descriptor?.value;
+  const target = first as object;
+  if (typeof method !== "function") {
+    // An accessor that an LLM function's decorator left here holds a method; a user's own getter does not.
+    if (descriptor?.get === undefined || !(methodAccessor in descriptor.get)) {
+      throw notAMethod(key, descriptor === undefined ? "field" : "getter");
+    }
+  }
+  const derived =
+    mark.parser === undefined && typeof method === "function"
+      ? deriveInput(method, Reflect.getMetadata("design:paramtypes", target, key))
+      : undefined;
+  const own: Map<string | symbol, ToolMark> = new Map(Reflect.getOwnMetadata(toolsKey, target) ?? []);
+  own.set(key, { ...mark, derived });
+  Reflect.defineMetadata(toolsKey, own, target);
+}
+
+/** On a getter, says that it gives a decorated method, so that `@tool` can stand above `@llmFunction`. */
+export const methodAccessor = Symbol.for("llmethod.method");
+
+export function isStandardContext(value: unknown): value is { kind: string; name: string | symbol } {
+  return typeof value === "object" && value !== null && "kind" in value && "name" in value;
+}
+
+function notAMethod(name: string | symbol, kind: string): UsageError {
+  return new UsageError(
+    "invalid_decorator",
+    `@tool stands on the ${kind} ${String(name)}: it must stand on a method. ` +
+      "For a function use tool({ name, description, input, execute }).",
+  );
+}
+
+/** The tools of an object: its own `@tool` methods and those that it inherits, bound to it. */
+export function toolsOf(owner: object): Tool[] {
+  const found = new Map<string | symbol, ToolMark>();
+  for (let level: object | null = owner; level !== null; level = Object.getPrototypeOf(level)) {
+    const collected: Map<string | symbol, ToolMark> | undefined = Reflect.getOwnMetadata(toolsKey, level);
+    for (const [key, mark] of collected ?? []) if (!found.has(key)) found.set(key, mark);
+    for (const key of Reflect.ownKeys(level)) {
+      const method: unknown = Object.getOwnPropertyDescriptor(level, key)?.value;
+      if (typeof method === "function" && toolMark in method && !found.has(key)) {
+        found.set(key, method[toolMark] as ToolMark);
+      }
+    }
+  }
+  return [...found].map(([key, mark]) => methodTool(owner, key, mark));
+}
+
+function methodTool(owner: object, key: string | symbol, { options, parser, derived }: ToolMark): Tool {
+  const name = options.name ?? String(key);
+  const call = (args: readonly unknown[]): unknown => Reflect.apply(Reflect.get(owner, key), owner, args);
+  if (parser === undefined && derived?.kind === "positional") {
+    return makeTool(name, options, derived.parser, (input, context) => call(derived.args(input, context)));
+  }
+  if (parser === undefined && derived?.kind === "impossible") {
+    throw new UsageError("invalid_tool", `The tool ${name} needs "input": ${derived.why}.`);
+  }
+  const method: unknown = Reflect.get(owner, key);
+  if (parser === undefined && derived === undefined && typeof method === "function" && method.length > 0) {
+    throw new UsageError(
+      "invalid_tool",
+      `The tool ${name} takes parameters but has no "input". Add input: z.object({ … }) to @tool, or turn on ` +
+        "experimentalDecorators and emitDecoratorMetadata for string, number and boolean parameters.",
+    );
+  }
+  return makeTool(name, options, parser ?? inputParser(options, name), (input, context) =>
+    call([input, context]),
+  );
+}
+
+function makeTool(
+  name: string,
+  options: ToolOptions,
+  parser: Parser<unknown>,
+  execute: (input: unknown, context: ToolContext) => unknown,
+): Tool {
+  if (!/^[a-zA-Z0-9_-]{1,64}$/.test(name)) {
+    throw new UsageError(
+      "invalid_tool",
+      `"${name}" cannot name a tool: use letters, digits, _ and -, 64 at most. Set "name" in tool(…).`,
+    );
+  }
+  return Object.freeze<Tool>({
+    kind: "tool",
+    name,
+    description: options.description,
+    inputSchema: parser.jsonSchema,
+    timeout: options.timeout,
+    parallel: options.parallel ?? true,
+    validate: (input) => parser.validate(input),
+    execute,
+  });
+}
+
+/** No `input`: the tool takes none, and whatever a model sends along is ignored. */
+const noInput: Parser<unknown> = {
+  jsonSchema: { type: "object", properties: {}, additionalProperties: false },
+  validate: async () => ({ ok: true, value: {} }),
+};
+
+function inputParser({ input }: ToolOptions, name: string): Parser<unknown> {
+  if (input === undefined) return noInput;
+  const parser = parserOf(input, `"input" of the tool ${name}`);
+  const { type, anyOf, oneOf } = parser.jsonSchema;
+  if (type !== "object" && anyOf === undefined && oneOf === undefined) {
+    throw new UsageError(
+      "invalid_schema",
+      `"input" of the tool ${name} must be an object schema, as models call tools with named arguments. ` +
+        "Write z.object({ … }).",
+    );
+  }
+  return type === "object" ? parser : { ...parser, jsonSchema: { type: "object", ...parser.jsonSchema } };
+}
+
+function checkOptions(options: ToolOptions & { execute?: unknown }): void {
+  const fail = (what: string): never => {
+    throw new UsageError("invalid_tool", `tool({ … }): ${what}`);
+  };
+  if (typeof options !== "object" || options === null) fail(`takes an object, not ${kindOf(options)}.`);
+  const { description, timeout, execute } = options;
+  if (typeof description !== "string" || description.trim() === "") {
+    fail('"description" must say what the tool does: the model chooses by it.');
+  }
+  if (timeout !== undefined && !(Number.isFinite(timeout) && timeout > 0)) {
+    fail(`"timeout" must be a number of milliseconds above 0, not ${String(timeout)}.`);
+  }
+  if (execute !== undefined && typeof execute !== "function") {
+    fail(`"execute" must be a function, not ${kindOf(execute)}.`);
+  }
+}
