@@ -1,10 +1,11 @@
 /** What a decorated method is at run time: a function with `.stream`, bound to its instance. */
 
+import type { RunSpec } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { kindOf } from "./json.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
 import { callOptions, checkTimeout } from "./options.ts";
-import { callRun, type Run, type RunSpec, type RunStream, streamRun } from "./run.ts";
+import { callRun, type Run, type RunStream, streamRun } from "./run.ts";
 
 declare global {
   interface CallableFunction {

@@ -45,13 +45,13 @@ export function llmChat<Self = unknown>(definition: Definition<Self> = {}): LlmD
   return decorator<ChatReply>("llmChat", definition.name, (body, nameOf) => (self, args, options) => {
     const name = nameOf(self);
     const message = userMessage(checkMessage(args[0], name));
-    const settings = settingsFor(definition as Definition, self, name, options);
     const { transcript, patches } = parseHistory(options.history);
     return {
       options,
       abortGraceMs: graceOf(definition as Definition),
       answer: replyOf,
       engine(run) {
+        const settings = settingsFor(definition as Definition, self, name, options);
         const made = run.within(run.stop, undefined, () =>
           promptOf(() => Reflect.apply(body, self, args), name),
         );

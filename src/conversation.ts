@@ -1,8 +1,8 @@
 /** What a loop has so far: the whole turns, the turn at work, usage, and what would remain of it right now. */
 import { describeStop } from "./abort.ts";
+import type { RunEnd, RunView } from "./engine.ts";
 import { addUsage, noUsage, type Patch, type Usage } from "./events.ts";
 import { type Cut, PartialTurn } from "./partial-turn.ts";
-import type { RunEnd, RunView } from "./run.ts";
 import { runtime } from "./runtime.ts";
 import {
   append,

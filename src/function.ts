@@ -1,12 +1,14 @@
 /** `llmFunction`: a method or function whose body is the task and whose typed answer the model gives. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { describeStop } from "./abort.ts";
 import { answerFormat } from "./answer.ts";
 import { decorator, type LlmDecorator } from "./decorators.ts";
 import { checkDefinition, type FunctionDefinition, graceOf, promptOf, settingsFor } from "./definition.ts";
+import { RunCancelledError } from "./errors.ts";
+import type { RunOutcome } from "./events.ts";
 import { parseHistory } from "./history.ts";
 import { loop, type Opening } from "./loop.ts";
 import type { Prompt } from "./prompt.ts";
-import { valueOrThrow } from "./run.ts";
 import { userMessage } from "./transcript.ts";
 
 type Answer<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : string;
@@ -41,13 +43,13 @@ export function llmFunction<S extends StandardSchemaV1 | undefined = undefined, 
   });
   return decorator<Answer<S>>("llmFunction", definition.name, (body, nameOf) => (self, args, options) => {
     const name = nameOf(self);
-    const settings = settingsFor(definition as FunctionDefinition<S>, self, name, options);
     const { transcript, patches } = parseHistory(options.history);
     return {
       options,
       abortGraceMs: graceOf(definition as FunctionDefinition<S>),
       answer: valueOrThrow,
       engine(run) {
+        const settings = settingsFor(definition as FunctionDefinition<S>, self, name, options);
         const made = run.within(run.stop, undefined, () =>
           promptOf(() => Reflect.apply(body, self, args), name),
         );
@@ -65,4 +67,13 @@ export function llmFunction<S extends StandardSchemaV1 | undefined = undefined, 
       },
     };
   }) as LlmDecorator<Answer<S>, Self>;
+}
+
+/** A stopped function has no value. */
+function valueOrThrow<T>(outcome: RunOutcome<T>): T {
+  if (outcome.status === "completed") return outcome.value;
+  if (outcome.status === "error") throw outcome.error;
+  const { reason, runId, history, text, patches } = outcome;
+  const message = `The run was cancelled: ${describeStop(outcome)}`;
+  throw new RunCancelledError(message, { cause: reason, runId, history, text, patches });
 }

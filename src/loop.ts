@@ -2,12 +2,12 @@
 import { Stopped } from "./abort.ts";
 import { type AnswerFormat, correctionRequest } from "./answer.ts";
 import { Conversation } from "./conversation.ts";
+import { asError, type Engine, type RunContext, type RunEnd, type RunView } from "./engine.ts";
 import { ModelError, OutputError, TurnLimitError } from "./errors.ts";
 import type { DeepPartial, EngineEvent, FinishReason, Patch } from "./events.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import type { TurnLimit } from "./options.ts";
 import type { PartialTurn } from "./partial-turn.ts";
-import { asError, type Engine, type RunContext, type RunEnd, type RunView } from "./run.ts";
 import { playCalls } from "./tool-phase.ts";
 import type { ResolvedToolkit } from "./toolkit.ts";
 import { type Entry, type Transcript, userMessage } from "./transcript.ts";

@@ -1,22 +1,22 @@
 /** The one door by which any generator of events becomes a run: started, watched, stopped, settled. */
 import { randomUUID } from "node:crypto";
-import { describeStop, isAbortError, linkSignal, type Stop, Stopped, StopSource } from "./abort.ts";
-import { RunCancelledError, TimeoutError } from "./errors.ts";
+import { isAbortError, linkSignal, type Stop, Stopped, StopSource } from "./abort.ts";
+import { asError, type Engine, type RunContext, type RunEnd, type RunSpec, type RunView } from "./engine.ts";
+import { TimeoutError, UsageError } from "./errors.ts";
 import { EventLog } from "./event-log.ts";
-import type {
-  DeepPartial,
-  EngineEvent,
-  EventStamp,
-  Patch,
-  RunEvent,
-  RunOutcome,
-  RunStatus,
-  StopCause,
-  TerminalEvent,
-  Usage,
+import {
+  type DeepPartial,
+  type EngineEvent,
+  type EventStamp,
+  noUsage,
+  type RunEvent,
+  type RunOutcome,
+  type RunStatus,
+  type TerminalEvent,
 } from "./events.ts";
+import { repairHistory } from "./history.ts";
 import { copyJson, errorToJson } from "./json.ts";
-import { type CallOptions, type Timeouts, timeoutsOf } from "./options.ts";
+import { timeoutsOf } from "./options.ts";
 import { Registration } from "./registration.ts";
 import { type CurrentRun, runtime } from "./runtime.ts";
 import type { ChatMessage } from "./transcript.ts";
@@ -42,52 +42,6 @@ export interface RunStream<T> extends AsyncIterable<RunEvent<T>>, AsyncDisposabl
 /** What a plain call gives: a promise of the answer that can be watched and stopped as well. */
 export interface Run<T> extends Promise<T>, RunStream<T> {}
 
-/** What an engine is given by its run. */
-export interface RunContext {
-  readonly runId: string;
-  readonly stop: StopSource;
-  readonly options: CallOptions;
-  readonly timeouts: Timeouts;
-  /** How long tools may take to obey a stop, in ms. */
-  graceMs(): number;
-  /** Whether somebody reads the events just now. */
-  readonly isWatched: boolean;
-  /** Work that was given up but is still alive. */
-  orphan(work: Promise<unknown>): void;
-  /** Runs foreign code so that the runs which it begins are linked to this one and stop with `stop`. */
-  within<R>(stop: StopSource, callId: string | undefined, work: () => R): R;
-}
-
-/** What remains of a run at one instant. */
-export interface RunView {
-  readonly history: ChatMessage[];
-  readonly patches: readonly Patch[];
-  readonly text: string;
-  readonly usage: Usage;
-  readonly turns: number;
-}
-
-/** The work of a run: its events, returning the answer, and what it looks like if it ended now with `end`. */
-export interface Engine<T> {
-  readonly events: AsyncGenerator<EngineEvent<T>, T>;
-  view(end?: RunEnd<T>): RunView;
-}
-
-/** How a run ends, without what remains of it. */
-export type RunEnd<T> =
-  | { readonly status: "completed"; readonly value: T }
-  | { readonly status: "cancelled"; readonly reason: unknown; readonly cause: StopCause }
-  | { readonly status: "error"; readonly error: Error };
-
-export interface RunSpec<T> {
-  readonly options: CallOptions;
-  readonly abortGraceMs: number;
-  /** Called at once; a `UsageError` from it is thrown to the caller. */
-  engine(context: RunContext): Engine<T>;
-  /** What `await` gives for an outcome, or throws. */
-  answer(outcome: RunOutcome<T>): T;
-}
-
 /** Begins a run that is watched: the form that `.stream()` gives. */
 export function streamRun<T>(spec: RunSpec<T>): RunStream<T> {
   return new LiveRunStream(spec);
@@ -98,14 +52,6 @@ export function callRun<T>(spec: RunSpec<T>): Run<T> {
   return new AwaitedRun(spec);
 }
 
-/** The answer of a run without a value for the cancelled case: an LLM function's. */
-export function valueOrThrow<T>(outcome: RunOutcome<T>): T {
-  if (outcome.status === "completed") return outcome.value;
-  if (outcome.status === "error") throw outcome.error;
-  const { reason, runId, history, text, patches } = outcome;
-  throw new RunCancelledError(describeStop(outcome), { cause: reason, runId, history, text, patches });
-}
-
 class LiveRunStream<T> implements RunStream<T> {
   readonly runId: string;
   readonly #spec: RunSpec<T>;
@@ -113,7 +59,7 @@ class LiveRunStream<T> implements RunStream<T> {
   readonly #log = new EventLog<T>();
   readonly #stop = new StopSource();
   readonly #orphans: Promise<unknown>[] = [];
-  readonly #stamp: Pick<EventStamp, "runId" | "parentRunId" | "parentCallId">;
+  readonly #parent: Pick<EventStamp, "parentRunId" | "parentCallId"> | undefined;
   readonly #unlink: (() => void)[] = [];
   readonly #outcome: Promise<RunOutcome<T>>;
   readonly #settled: Promise<void>;
@@ -127,10 +73,9 @@ class LiveRunStream<T> implements RunStream<T> {
     const parent = runtime.current;
     this.#spec = spec;
     this.runId = spec.options.runId ?? randomUUID();
-    this.#stamp = {
-      runId: this.runId,
-      ...(parent === undefined ? {} : { parentRunId: parent.runId }),
-      ...(parent?.callId === undefined ? {} : { parentCallId: parent.callId }),
+    this.#parent = parent && {
+      parentRunId: parent.runId,
+      ...(parent.callId === undefined ? {} : { parentCallId: parent.callId }),
     };
     this.#outcome = new Promise((resolve) => {
       this.#resolveOutcome = resolve;
@@ -144,7 +89,7 @@ class LiveRunStream<T> implements RunStream<T> {
       settled: this.#settled,
     });
     try {
-      this.#engine = spec.engine(this.#context());
+      this.#engine = engineOf(spec, this.#context());
     } catch (error) {
       runtime.forget(this.runId);
       throw error;
@@ -228,7 +173,7 @@ class LiveRunStream<T> implements RunStream<T> {
         return log.hasReaders;
       },
       orphan: (work) => this.#orphans.push(work.catch(() => {})),
-      within: (inner, callId, work) => runtime.within({ runId, callId, stop: inner }, work),
+      within: (inner, callId, work) => runtime.within({ runId, callId, stop: inner, runStop: stop }, work),
     };
   }
 
@@ -243,7 +188,7 @@ class LiveRunStream<T> implements RunStream<T> {
       const forward = ({ reason, graceMs }: Stop) => {
         stop.stop("parent", reason, graceMs === undefined ? undefined : graceMs * 0.8);
       };
-      this.#unlink.push(parent.stop.onStop(forward));
+      for (const source of new Set([parent.stop, parent.runStop])) this.#unlink.push(source.onStop(forward));
     }
     if (total !== undefined) {
       const timer = setTimeout(() => stop.stop("timeout", new TimeoutError("total", total)), total);
@@ -306,7 +251,11 @@ class LiveRunStream<T> implements RunStream<T> {
   }
 
   #stamped(event: { type: "run-start" } | EngineEvent<T> | TerminalEvent<T>): RunEvent<T> {
-    return { ...event, ...this.#stamp, seq: ++this.#seq, at: Date.now() };
+    const seq = ++this.#seq;
+    const at = Date.now();
+    // One spread of the event alone is what engines have a fast path for.
+    if (this.#parent === undefined) return { ...event, runId: this.runId, seq, at };
+    return { ...event, ...this.#parent, runId: this.runId, seq, at };
   }
 
   protected onEnd(_outcome: RunOutcome<T>): void {}
@@ -349,12 +298,25 @@ class AwaitedRun<T> extends LiveRunStream<T> implements Run<T> {
   }
 }
 
-function cancelledBy({ reason, cause }: Stop): RunEnd<never> {
-  return { status: "cancelled", reason, cause };
+/** What the caller did wrong is thrown to it at once; what its callbacks throw ends the run as an error. */
+function engineOf<T>(spec: RunSpec<T>, context: RunContext): Engine<T> {
+  try {
+    return spec.engine(context);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const kept = repairHistory(spec.options.history ?? []);
+    return {
+      // biome-ignore lint/correctness/useYield: an engine that fails before its first event
+      events: (async function* () {
+        throw error;
+      })(),
+      view: () => ({ ...kept, text: "", usage: noUsage, turns: 0 }),
+    };
+  }
 }
 
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error), { cause: error });
+function cancelledBy({ reason, cause }: Stop): RunEnd<never> {
+  return { status: "cancelled", reason, cause };
 }
 
 function terminalEvent<T>(end: RunEnd<T>, kept: Omit<RunView, "turns">): TerminalEvent<T> {

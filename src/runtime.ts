@@ -27,7 +27,10 @@ export interface Configuration {
 export interface CurrentRun {
   readonly runId: string;
   readonly callId: string | undefined;
+  /** Stops the tool call, or the run where no tool is at work. */
   readonly stop: StopSource;
+  /** Stops the run: reaches runs that a tool began and left behind, too. */
+  readonly runStop: StopSource;
 }
 
 /** A run that has not ended, as the process knows it. */

@@ -188,7 +188,7 @@ function failedOutcome(error: string): CallOutcome {
 function errorText(error: unknown): string {
   if (error instanceof RunCancelledError) {
     const text = error.text === "" ? "It had said nothing yet." : `Its text so far: ${error.text}`;
-    return `The nested run ${error.runId} was cancelled: ${error.message}. ${text}`;
+    return `Nested run ${error.runId}: ${error.message}. ${text}`;
   }
   if (error instanceof Error) return error.message === "" ? error.name : error.message;
   return typeof error === "string" ? error : (jsonText(error) ?? String(error));

@@ -1,9 +1,10 @@
 /** The tools of one turn: their calls checked, run side by side or one by one, told of as they come and end. */
+
+import type { RunContext } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import type { EngineEvent } from "./events.ts";
 import { jsonText, kindOf, parseJson } from "./json.ts";
 import type { PartialCall, PartialTurn } from "./partial-turn.ts";
-import type { RunContext } from "./run.ts";
 import { executeCall, type PreparedCall, prepareCall } from "./settle-call.ts";
 import type { Tool } from "./tool.ts";
 

@@ -1,9 +1,9 @@
 /** The model behind `openai(…)`: Chat Completions of OpenAI and of every server that speaks the same. */
 import type { ClientOptions, OpenAI } from "openai";
 import { ModelError, UsageError } from "../errors.ts";
-import { isPlainObject, kindOf } from "../json.ts";
+import { isPlainObject, kindOf, parseJson } from "../json.ts";
 import type { Model, ModelEvent, ModelRequest } from "../model.ts";
-import { ChunkReader } from "./openai-chunks.ts";
+import { ChunkReader, endMark } from "./openai-chunks.ts";
 import { streamError, translateError } from "./openai-errors.ts";
 import { type Abilities, type RequestSettings, requestBody } from "./openai-request.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
@@ -80,8 +80,13 @@ class ChatCompletionsModel implements Model {
 
   async *stream(request: ModelRequest): AsyncGenerator<ModelEvent, void> {
     try {
-      const response = await this.#request(request);
-      yield* read(response, this.name);
+      const chunks = new ChunkReader(this.name);
+      for await (const batch of batches(await this.#request(request), this.name)) {
+        const events = chunks.read(batch);
+        for (const event of events) yield event;
+        if (chunks.isDone) return;
+      }
+      yield* chunks.end();
     } catch (error) {
       throw request.abortSignal.aborted ? error : translateError(error, this.name);
     }
@@ -126,34 +131,11 @@ function isRefusal(error: unknown): error is Error {
   return error instanceof Error && "status" in error && (error.status === 400 || error.status === 422);
 }
 
-async function* read(response: Response, modelName: string): AsyncGenerator<ModelEvent, void> {
-  const chunks = new ChunkReader(modelName);
+/** The data of the response, as it comes; a server that does not stream answers with one JSON body. */
+async function* batches(response: Response, modelName: string): AsyncGenerator<string[], void> {
   if (response.headers.get("content-type")?.includes("application/json") === true) {
-    yield* readWhole(await response.text(), chunks, modelName);
-    return;
-  }
-  if (response.body === null) return;
-  let isMarkedDone = false;
-  for await (const batch of sseData(response.body)) {
-    const events: ModelEvent[] = [];
-    for (const data of batch) {
-      if (data === "[DONE]") isMarkedDone = true;
-      else chunks.read(data, events);
-    }
-    if (isMarkedDone) chunks.finish(true, events);
-    for (const event of events) yield event;
-    if (isMarkedDone) return;
-  }
-  const events: ModelEvent[] = [];
-  chunks.finish(false, events);
-  yield* events;
-}
-
-/** A server that does not stream answers with one JSON body. */
-function* readWhole(body: string, chunks: ChunkReader, modelName: string): Generator<ModelEvent, void> {
-  const events: ModelEvent[] = [];
-  if (!isPlainObject(JSON.parse(body))) throw streamError(body, modelName, "");
-  chunks.read(body, events);
-  chunks.finish(true, events);
-  yield* events;
+    const body = await response.text();
+    if (!isPlainObject(parseJson(body))) throw streamError(body, modelName, "");
+    yield [body, endMark];
+  } else if (response.body !== null) yield* sseData(response.body);
 }

@@ -1,25 +1,30 @@
 /** From the chunks of a Chat Completions stream to model events, tolerant of what compatible servers leave out. */
 import type { Usage } from "../events.ts";
-import { isPlainObject } from "../json.ts";
+import { isPlainObject, parseJson } from "../json.ts";
 import type { ModelEvent } from "../model.ts";
 import { streamError } from "./openai-errors.ts";
 
 interface OpenCall {
   readonly callId: string;
-  readonly toolName: string;
+  readonly hasOwnId: boolean;
+  toolName: string;
   input: string;
+  isComplete: boolean;
 }
 
 type Finish = Extract<ModelEvent, { type: "finish" }>;
 
+/** What marks the end of a stream. */
+export const endMark = "[DONE]";
+
 /** Reads one stream. A call is complete when the next one begins, or when the model says that it is done. */
 export class ChunkReader {
   readonly #modelName: string;
-  readonly #calls = new Map<number, OpenCall>();
-  #lastIndex = -1;
-  #open: OpenCall | undefined;
+  readonly #calls: OpenCall[] = [];
+  readonly #atIndex = new Map<number, OpenCall>();
   #text = "";
   #isRefusal = false;
+  #isDone = false;
   #finishReason: string | undefined;
   #usage: Usage | undefined;
 
@@ -27,8 +32,33 @@ export class ChunkReader {
     this.#modelName = modelName;
   }
 
-  /** The events of one chunk, given as JSON text. */
-  read(data: string, events: ModelEvent[]): void {
+  /** The end of the stream was marked, and told of by the last events that were read. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** The events of some chunks, each given as JSON text. */
+  read(batch: readonly string[]): ModelEvent[] {
+    const events: ModelEvent[] = [];
+    for (const data of batch) {
+      if (data === endMark) {
+        this.#isDone = true;
+        this.#finish(events);
+        break;
+      }
+      this.#readChunk(data, events);
+    }
+    return events;
+  }
+
+  /** The events at the end of a stream without a mark; none where the model did not say that it was done. */
+  end(): ModelEvent[] {
+    const events: ModelEvent[] = [];
+    if (this.#finishReason !== undefined) this.#finish(events);
+    return events;
+  }
+
+  #readChunk(data: string, events: ModelEvent[]): void {
     const chunk: unknown = JSON.parse(data);
     if (!isPlainObject(chunk)) return;
     if (chunk.error !== undefined && chunk.error !== null) {
@@ -42,14 +72,12 @@ export class ChunkReader {
     if (typeof choice.finish_reason === "string") this.#finishReason = choice.finish_reason;
   }
 
-  /** The end of the stream; nothing where the model did not say that it was done. */
-  finish(isMarkedDone: boolean, events: ModelEvent[]): void {
+  #finish(events: ModelEvent[]): void {
     // A server that closes with [DONE] but names no reason has said all that it will.
-    const reason = this.#finishReason ?? (isMarkedDone ? "stop" : undefined);
-    if (reason === undefined) return;
-    const finishReason = this.#isRefusal ? "refusal" : reasonOf(reason, this.#calls.size > 0);
+    const reason = this.#finishReason ?? "stop";
+    const finishReason = this.#isRefusal ? "refusal" : reasonOf(reason, this.#calls.length > 0);
     // At the output limit the last call was cut off in its arguments, whatever they look like.
-    if (finishReason !== "length") this.#complete(events);
+    if (finishReason !== "length") this.#complete(events, () => true);
     const finish: Finish = { type: "finish", finishReason };
     events.push(this.#usage === undefined ? finish : { ...finish, usage: this.#usage });
   }
@@ -73,21 +101,14 @@ export class ChunkReader {
     if (isPlainObject(call)) this.#readCall({ index: 0, function: call }, events);
   }
 
-  /** Servers leave out the index, the id, or both: a new id, or a new name without an index, is a new call. */
   #readCall(item: unknown, events: ModelEvent[]): void {
     if (!isPlainObject(item)) return;
     const fields = isPlainObject(item.function) ? item.function : {};
     const name = typeof fields.name === "string" ? fields.name : "";
     const id = typeof item.id === "string" ? item.id : "";
-    const index = this.#indexOf(item.index, id, name);
-    let call = this.#calls.get(index);
-    if (call === undefined) {
-      this.#complete(events);
-      call = { callId: id === "" ? `call_${randomId()}` : id, toolName: name, input: "" };
-      this.#calls.set(index, call);
-      this.#lastIndex = index;
-    }
-    this.#open = call;
+    const index = typeof item.index === "number" ? item.index : undefined;
+    const call = this.#known(index, id, name) ?? this.#begin(index, id, name, events);
+    if (call.toolName === "") call.toolName = name;
     // Some servers send the arguments as an object instead of its JSON text.
     const given = fields.arguments;
     const fragment = typeof given === "string" ? given : isPlainObject(given) ? JSON.stringify(given) : "";
@@ -97,28 +118,39 @@ export class ChunkReader {
     events.push({ type: "tool-input-delta", callId, toolName, delta: fragment });
   }
 
-  #indexOf(index: unknown, id: string, name: string): number {
-    const known = [...this.#calls].find(([, call]) => id !== "" && call.callId === id)?.[0];
-    if (known !== undefined) return known;
-    if (typeof index === "number") {
-      const there = this.#calls.get(index);
-      // Another id at a known index is another call: some servers give every call the index 0.
-      const isOther = there !== undefined && id !== "" && name !== "" && there.callId !== id;
-      return isOther ? this.#lastIndex + 1 : index;
+  /**
+   * The call that a fragment goes on with. Servers leave out the index, the id, or both, and some give every
+   * call the index 0: a new id is a new call, and so is a name without id and index.
+   */
+  #known(index: number | undefined, id: string, name: string): OpenCall | undefined {
+    if (id !== "") {
+      const same = this.#calls.findLast((call) => call.callId === id);
+      if (same !== undefined || index === undefined) return same;
+      const there = this.#atIndex.get(index);
+      return there?.hasOwnId === false ? there : undefined;
     }
-    return id !== "" || name !== "" || this.#lastIndex < 0 ? this.#lastIndex + 1 : this.#lastIndex;
+    if (index !== undefined) return this.#atIndex.get(index);
+    return name === "" ? this.#calls.at(-1) : undefined;
   }
 
-  #complete(events: ModelEvent[]): void {
-    if (this.#open === undefined) return;
-    for (const call of this.#calls.values()) {
-      if (this.#completed.has(call)) continue;
-      this.#completed.add(call);
-      events.push({ type: "tool-call", ...call });
-    }
+  #begin(index: number | undefined, id: string, toolName: string, events: ModelEvent[]): OpenCall {
+    // Where the next call begins, the ones before are complete, unless a server mixes their fragments.
+    this.#complete(events, ({ input }) => input === "" || parseJson(input) !== undefined);
+    const callId = id === "" ? `call_${randomId()}` : id;
+    const call: OpenCall = { callId, hasOwnId: id !== "", toolName, input: "", isComplete: false };
+    this.#calls.push(call);
+    if (index !== undefined) this.#atIndex.set(index, call);
+    return call;
   }
 
-  readonly #completed = new Set<OpenCall>();
+  #complete(events: ModelEvent[], isWhole: (call: OpenCall) => boolean): void {
+    for (const call of this.#calls) {
+      if (call.isComplete || !isWhole(call)) continue;
+      call.isComplete = true;
+      const { callId, toolName, input } = call;
+      events.push({ type: "tool-call", callId, toolName, input });
+    }
+  }
 }
 
 function reasonOf(reason: string, hasCalls: boolean): Finish["finishReason"] {

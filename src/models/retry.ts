@@ -24,30 +24,56 @@ export function withRetry(model: Model, options: RetryOptions = {}): Model {
   const { maxRetries = 2, baseDelayMs = 500, maxDelayMs = 30_000 } = options;
   return {
     name: model.name,
-    stream: (request) => attempts(model, request, { maxRetries, baseDelayMs, maxDelayMs }),
+    stream: (request) => ({
+      [Symbol.asyncIterator]: () => new Attempts(model, request, { maxRetries, baseDelayMs, maxDelayMs }),
+    }),
   };
 }
 
-async function* attempts(
-  model: Model,
-  request: ModelRequest,
-  { maxRetries, baseDelayMs, maxDelayMs }: Required<RetryOptions>,
-): AsyncGenerator<ModelEvent, void> {
-  for (let retry = 0; ; retry++) {
-    let isSeen = false;
-    try {
-      for await (const event of model.stream(request)) {
-        isSeen = true;
-        yield event;
+/** Tries until the first event has come; from then on it is the model's own iterator. */
+class Attempts implements AsyncIterator<ModelEvent, void> {
+  readonly #model: Model;
+  readonly #request: ModelRequest;
+  readonly #options: Required<RetryOptions>;
+  #inner: AsyncIterator<ModelEvent> | undefined;
+
+  constructor(model: Model, request: ModelRequest, options: Required<RetryOptions>) {
+    this.#model = model;
+    this.#request = request;
+    this.#options = options;
+  }
+
+  next(): Promise<IteratorResult<ModelEvent>> {
+    return this.#inner === undefined ? this.#first() : this.#inner.next();
+  }
+
+  async return(): Promise<IteratorResult<ModelEvent, void>> {
+    await this.#inner?.return?.();
+    return { value: undefined, done: true };
+  }
+
+  async #first(): Promise<IteratorResult<ModelEvent>> {
+    const { abortSignal } = this.#request;
+    for (let retry = 0; ; retry++) {
+      const attempt = this.#model.stream(this.#request)[Symbol.asyncIterator]();
+      try {
+        const first = await attempt.next();
+        this.#inner = attempt;
+        return first;
+      } catch (error) {
+        const delay = this.#delay(error, retry);
+        if (delay === undefined || abortSignal.aborted) throw error;
+        await sleep(delay, abortSignal);
       }
-      return;
-    } catch (error) {
-      const isFinal = isSeen || retry >= maxRetries || request.abortSignal.aborted;
-      if (isFinal || !(error instanceof ModelError) || !error.retryable) throw error;
-      const backoff = baseDelayMs * 2 ** retry * (1 - Math.random() / 4);
-      const delay = error.retryAfterMs ?? Math.min(backoff, maxDelayMs);
-      if (delay > maxDelayMs) throw error;
-      await sleep(delay, request.abortSignal);
     }
+  }
+
+  /** How long to wait before the next try, in ms; `undefined` where there is none. */
+  #delay(error: unknown, retry: number): number | undefined {
+    const { maxRetries, baseDelayMs, maxDelayMs } = this.#options;
+    if (retry >= maxRetries || !(error instanceof ModelError) || !error.retryable) return undefined;
+    const backoff = Math.min(baseDelayMs * 2 ** retry, maxDelayMs) * (1 - Math.random() / 4);
+    const delay = error.retryAfterMs ?? backoff;
+    return delay > maxDelayMs ? undefined : delay;
   }
 }

@@ -1,0 +1,55 @@
+/** What a run asks of its engine and gives it: the seam through which functions, chats and others become runs. */
+import type { StopSource } from "./abort.ts";
+import type { EngineEvent, Patch, RunOutcome, StopCause, Usage } from "./events.ts";
+import type { CallOptions, Timeouts } from "./options.ts";
+import type { ChatMessage } from "./transcript.ts";
+
+/** What an engine is given by its run. */
+export interface RunContext {
+  readonly runId: string;
+  readonly stop: StopSource;
+  readonly options: CallOptions;
+  readonly timeouts: Timeouts;
+  /** How long tools may take to obey a stop, in ms. */
+  graceMs(): number;
+  /** Whether somebody reads the events just now. */
+  readonly isWatched: boolean;
+  /** Work that was given up but is still alive. */
+  orphan(work: Promise<unknown>): void;
+  /** Runs foreign code so that the runs which it begins are linked to this one and stop with `stop`. */
+  within<R>(stop: StopSource, callId: string | undefined, work: () => R): R;
+}
+
+/** What remains of a run at one instant. */
+export interface RunView {
+  readonly history: ChatMessage[];
+  readonly patches: readonly Patch[];
+  readonly text: string;
+  readonly usage: Usage;
+  readonly turns: number;
+}
+
+/** The work of a run: its events, returning the answer, and what it looks like if it ended now with `end`. */
+export interface Engine<T> {
+  readonly events: AsyncGenerator<EngineEvent<T>, T>;
+  view(end?: RunEnd<T>): RunView;
+}
+
+/** How a run ends, without what remains of it. */
+export type RunEnd<T> =
+  | { readonly status: "completed"; readonly value: T }
+  | { readonly status: "cancelled"; readonly reason: unknown; readonly cause: StopCause }
+  | { readonly status: "error"; readonly error: Error };
+
+export interface RunSpec<T> {
+  readonly options: CallOptions;
+  readonly abortGraceMs: number;
+  /** Called at once; a `UsageError` from it is thrown to the caller. */
+  engine(context: RunContext): Engine<T>;
+  /** What `await` gives for an outcome, or throws. */
+  answer(outcome: RunOutcome<T>): T;
+}
+
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error), { cause: error });
+}
