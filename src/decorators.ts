@@ -19,8 +19,8 @@ type Unfit<Wanted, Declared> = [Wanted] extends [Declared]
 export interface LlmDecorator<T, Self = unknown> {
   /** Standard decorators. */
   <This extends Self, A extends unknown[], R>(
-    method: (this: This, ...args: A) => R,
-    context: ClassMethodDecoratorContext<This, (this: This, ...args: A) => R>,
+    method: (...args: A) => R,
+    context: ClassMethodDecoratorContext<This>,
     ...unfit: Unfit<Run<T>, R>
   ): undefined;
   /** Legacy decorators (`experimentalDecorators`). */

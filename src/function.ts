@@ -31,7 +31,7 @@ type Answer<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : 
  */
 export function llmFunction<S extends StandardSchemaV1 | undefined = undefined, Self = unknown>(
   definition: FunctionDefinition<S, Self> = {},
-): LlmDecorator<Answer<S>, Self> {
+): LlmDecorator<Answer<S>, NoInfer<Self>> {
   checkDefinition(definition, "llmFunction");
   const format = answerFormat<Answer<S>>(
     definition.returns as StandardSchemaV1<unknown, Answer<S>> | undefined,

@@ -54,8 +54,8 @@ type ToolInput<S> = S extends StandardSchemaV1 ? InferOutput<S> : Record<string,
 /** The decorator that `tool(…)` gives, for both kinds of decorators. */
 export interface ToolDecorator<S extends StandardSchemaV1 | undefined> {
   <This, A extends unknown[], R>(
-    method: ((this: This, ...args: A) => R) & ToolMethod<S>,
-    context: ClassMethodDecoratorContext<This, (this: This, ...args: A) => R>,
+    method: ((...args: A) => R) & ToolMethod<S>,
+    context: ClassMethodDecoratorContext<This>,
   ): undefined;
   <Method extends ToolMethod<S>>(
     target: object,

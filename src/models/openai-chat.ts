@@ -88,7 +88,7 @@ class ChatCompletionsModel implements Model {
       }
       yield* chunks.end();
     } catch (error) {
-      throw request.abortSignal.aborted ? error : translateError(error, this.name);
+      throw request.abortSignal.aborted ? error : await translateError(error, this.name);
     }
   }
 

@@ -1,5 +1,5 @@
 /** The table that translates what the `openai` SDK throws, and what a stream says in an error event. */
-import { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import type { APIError } from "openai";
 import { ModelError, type ModelErrorCode } from "../errors.ts";
 import { isPlainObject } from "../json.ts";
 
@@ -47,8 +47,10 @@ const hints: Partial<Record<ModelErrorCode, string>> = {
 };
 
 /** A `ModelError` for anything that a request or the reading of its stream threw. */
-export function translateError(error: unknown, modelName: string): Error {
+export async function translateError(error: unknown, modelName: string): Promise<Error> {
   if (error instanceof ModelError) return error;
+  // The SDK is loaded by the first request only, so that importing this package costs little.
+  const { APIConnectionError, APIConnectionTimeoutError, APIError } = await import("openai");
   if (error instanceof APIConnectionTimeoutError) return build("timeout", true, error, modelName);
   if (error instanceof APIConnectionError) return build("connection", true, error, modelName);
   if (error instanceof APIError) return fromApi(error, modelName);
