@@ -1,5 +1,6 @@
 /** A stop as data: who asked first and why, and waits that end when it comes and leave nothing behind. */
 import type { StopCause } from "./events.ts";
+import { textOf } from "./json.ts";
 
 /** A stop request that won. `at` is `performance.now()` in ms; `graceMs` what its sender waits for the tools. */
 export interface Stop {
@@ -113,7 +114,9 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
 
 /** The reason of a stop as short text, for notes, patches and messages. */
 export function describeStop(stop: Pick<Stop, "cause" | "reason">): string {
-  return describeReason(stop.reason) ?? causeText[stop.cause];
+  const { reason, cause } = stop;
+  const text = reason === undefined || reason === null ? "" : textOf(reason).toWellFormed();
+  return text === "" ? causeText[cause] : text;
 }
 
 /** Whether an error only says that its work was aborted. */
@@ -132,14 +135,3 @@ const causeText = {
   parent: "the parent run was stopped",
   shutdown: "the process shuts down",
 } satisfies Record<StopCause, string>;
-
-function describeReason(reason: unknown): string | undefined {
-  if (reason === undefined || reason === null) return undefined;
-  if (reason instanceof Error || reason instanceof DOMException) return reason.message || reason.name;
-  if (typeof reason !== "object") return String(reason);
-  try {
-    return JSON.stringify(reason);
-  } catch {
-    return Object.prototype.toString.call(reason);
-  }
-}

@@ -39,7 +39,9 @@ const chatKeys = ["model", "toolkit", "maxTurns", "abortGraceMs", "name"];
  * const hello = await chat("Hello");
  * const more = await chat("And now?", { history: hello.history });
  */
-export function llmChat<Self = unknown>(definition: Definition<Self> = {}): LlmDecorator<ChatReply, NoInfer<Self>> {
+export function llmChat<Self = unknown>(
+  definition: Definition<Self> = {},
+): LlmDecorator<ChatReply, NoInfer<Self>> {
   checkDefinition(definition, "llmChat", chatKeys);
   const format = answerFormat<string>(undefined, "llmChat");
   return decorator<ChatReply>("llmChat", definition.name, (body, nameOf) => (self, args, options) => {

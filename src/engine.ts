@@ -1,6 +1,7 @@
 /** What a run asks of its engine and gives it: the seam through which functions, chats and others become runs. */
 import type { StopSource } from "./abort.ts";
 import type { EngineEvent, Patch, RunOutcome, StopCause, Usage } from "./events.ts";
+import { textOf } from "./json.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
 import type { ChatMessage } from "./transcript.ts";
 
@@ -51,5 +52,5 @@ export interface RunSpec<T> {
 }
 
 export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error), { cause: error });
+  return error instanceof Error ? error : new Error(textOf(error), { cause: error });
 }

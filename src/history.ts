@@ -192,7 +192,8 @@ function asFunctionCall(call: ChatCompletionMessageToolCall): ToolCall {
 /** Arguments as JSON text that every server accepts; what is not JSON is kept as a string inside. */
 export function validArguments(text: string): string {
   if (text.trim() === "") return "{}";
-  return isPlainObject(parseJson(text)) ? text : JSON.stringify({ invalid_arguments: text });
+  const isObject = isPlainObject(parseJson(text));
+  return isObject ? text.toWellFormed() : JSON.stringify({ invalid_arguments: text.toWellFormed() });
 }
 
 const roles = new Set(["system", "developer", "user", "assistant", "tool", "function"]);

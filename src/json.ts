@@ -9,8 +9,12 @@ export type Json =
   | { readonly [key: string]: Json | undefined };
 export type JsonObject = { readonly [key: string]: Json | undefined };
 
-/** A deep copy of plain JSON data; anything else (dates, class instances) is kept as it is. */
+/**
+ * A deep copy of plain JSON data; anything else (dates, class instances) is kept as it is. Half a surrogate pair,
+ * which many servers refuse, becomes U+FFFD.
+ */
 export function copyJson<T>(value: T): T {
+  if (typeof value === "string") return value.toWellFormed() as T & string;
   if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
   if (!isPlainObject(value)) return value;
   const copy: Record<string, unknown> = {};
@@ -43,6 +47,17 @@ export function jsonText(value: unknown): string | undefined {
   }
 }
 
+/** Some text for any value at all: it never throws, whatever the value's own methods do. */
+export function textOf(value: unknown): string {
+  try {
+    if (value instanceof Error) return value.message || value.name;
+    if (typeof value !== "object" || value === null) return String(value);
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
 /** `JSON.parse` as a value: what is not JSON is `undefined`, which no JSON text means. */
 export function parseJson(text: string): unknown {
   try {
@@ -52,15 +67,15 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** A readable, JSON-safe form of an error, with its cause. */
-export function errorToJson(error: unknown): unknown {
-  if (!(error instanceof Error)) return jsonText(error) === undefined ? String(error) : error;
+/** A readable, JSON-safe form of an error, with its causes, eight at most. */
+export function errorToJson(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return jsonText(error) === undefined ? textOf(error) : error;
   const { name, message, cause } = error;
   const code = "code" in error ? error.code : undefined;
   return {
     name,
     message,
     ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
-    ...(cause === undefined ? {} : { cause: errorToJson(cause) }),
+    ...(cause === undefined || depth >= 8 ? {} : { cause: errorToJson(cause, depth + 1) }),
   };
 }

@@ -197,6 +197,5 @@ function outputError(text: string, issues: readonly string[]): OutputError {
 
 /** Tells a stream that nobody reads on. A model that ignores it is still alive: the run settles after it. */
 function leave(stream: AsyncIterator<ModelEvent> | undefined, run: RunContext): void {
-  const left = stream?.return?.();
-  if (left !== undefined) run.orphan(Promise.resolve(left));
+  if (stream?.return !== undefined) run.orphan((async () => stream.return?.())());
 }

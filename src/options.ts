@@ -51,13 +51,19 @@ export function callOptions(args: readonly unknown[]): CallOptions {
   if (!isPlainObject(last)) return {};
   const foreign = Object.keys(last).filter((key) => !optionKeys.has(key));
   if (foreign.length === 0) return checkOptions(last);
-  if (last.abortSignal instanceof AbortSignal) {
+  const isMeant = last.abortSignal instanceof AbortSignal || isMessages(last.history);
+  if (isMeant) {
+    const held = last.abortSignal === undefined ? "a history" : "an abortSignal";
     throw invalid(
-      `The call options hold an abortSignal and the unknown ${foreign.join(", ")}: they would be taken for an ` +
-        `ordinary argument and the signal be lost. Known options: ${[...optionKeys].join(", ")}.`,
+      `The call options hold ${held} and the unknown ${foreign.join(", ")}: they would be taken for an ordinary ` +
+        `argument and be lost. Known options: ${[...optionKeys].join(", ")}.`,
     );
   }
   return {};
+}
+
+function isMessages(value: unknown): boolean {
+  return Array.isArray(value) && isPlainObject(value[0]) && typeof value[0].role === "string";
 }
 
 function checkOptions(options: Record<string, unknown>): CallOptions {

@@ -80,7 +80,7 @@ export class PartialTurn {
 
   /** The whole turn, once every call has its outcome. */
   whole(): Turn {
-    return this.#turn(wellFormed(this.text), this.calls);
+    return this.#turn(withoutHalf(this.text), this.calls);
   }
 
   /** What remains when the turn is cut off just now: changes nothing, so a run can be looked at at any time. */
@@ -101,7 +101,7 @@ export class PartialTurn {
       kept.push({ ...call, outcome });
     }
     if (this.text === "" && kept.length === 0) return { turn: undefined, patches };
-    const text = wellFormed(this.text);
+    const text = withoutHalf(this.text);
     return { turn: this.#turn(isCutText && note !== "" ? `${text}\n\n${note}` : text, kept), patches };
   }
 
@@ -139,7 +139,7 @@ export class PartialTurn {
 const isWhole = new Set<FinishReason | undefined>(["stop", "tool-calls", "refusal"]);
 
 /** A text cut inside a surrogate pair (half an emoji) is no valid JSON for many servers: the half goes. */
-function wellFormed(text: string): string {
+function withoutHalf(text: string): string {
   return (/[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text).toWellFormed();
 }
 

@@ -120,9 +120,12 @@ class LiveRunStream<T> implements RunStream<T> {
     return this.#settled;
   }
 
-  cancel(reason?: unknown): void {
+  // Fields, so that `const { cancel, textStream } = run` works as it does with a decorated method.
+  readonly cancel = (reason?: unknown): void => {
     this.#stop.stop("cancel", reason);
-  }
+  };
+  readonly textStream = (): AsyncIterable<string> => this.#texts();
+  readonly objectStream = (): AsyncIterable<DeepPartial<T>> => this.#objects();
 
   [Symbol.asyncIterator](): AsyncIterableIterator<RunEvent<T>> {
     this.isObserved = true;
@@ -132,14 +135,14 @@ class LiveRunStream<T> implements RunStream<T> {
     });
   }
 
-  async *textStream(): AsyncGenerator<string, void, undefined> {
+  async *#texts(): AsyncGenerator<string, void, undefined> {
     for await (const event of this) {
       if (event.type === "text-delta") yield event.delta;
       else if (event.type === "run-error") throw event.error;
     }
   }
 
-  async *objectStream(): AsyncGenerator<DeepPartial<T>, void, undefined> {
+  async *#objects(): AsyncGenerator<DeepPartial<T>, void, undefined> {
     for await (const event of this) {
       if (event.type === "object-delta") yield event.value;
       else if (event.type === "run-completed") yield event.value as DeepPartial<T>;

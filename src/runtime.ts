@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Stop, StopSource } from "./abort.ts";
 import { type CancellationManager, checkManager, MemoryCancellationManager } from "./cancellation.ts";
 import { UsageError } from "./errors.ts";
-import { kindOf } from "./json.ts";
+import { kindOf, textOf } from "./json.ts";
 import { isModel, type Model } from "./model.ts";
 
 /** The process's defaults; `configure` changes only those that are given. */
@@ -104,8 +104,7 @@ class Runtime {
 
   /** Tells of a fault that ends no run: each text once, as a manager that is down fails at every turn. */
   report(what: string, cause: unknown): void {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    const error = new Error(`${what}: ${detail}`, { cause });
+    const error = new Error(`${what}: ${textOf(cause)}`, { cause });
     if (this.#reported.has(error.message)) return;
     if (this.#reported.size >= endedMax) this.#reported.clear();
     this.#reported.add(error.message);
@@ -121,7 +120,7 @@ class Runtime {
     const { stopNote } = this.#settings;
     if (stopNote === false) return "";
     try {
-      if (stopNote !== undefined) return String(stopNote(reason));
+      if (stopNote !== undefined) return String(stopNote(reason)).toWellFormed();
     } catch (error) {
       this.report("stopNote threw an error; the default note is used", error);
     }

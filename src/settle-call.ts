@@ -1,15 +1,18 @@
 /** One tool call from its raw input to its outcome: prepare, execute, settle. Every way to fail is an outcome. */
 import { describeStop, isAbortError, type Stop, StopSource } from "./abort.ts";
 import { RunCancelledError, TimeoutError } from "./errors.ts";
-import { isPlainObject, jsonText, parseJson } from "./json.ts";
+import { copyJson, isPlainObject, jsonText, parseJson, textOf } from "./json.ts";
 import { type CallOutcome, stoppedOutcome, unknownOutcome } from "./partial-turn.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import type { ContentPart } from "./transcript.ts";
 
-/** A call that was read and checked: ready to run, or refused with what the model is told. */
+/**
+ * A call that was read and checked: ready to run, or refused with what the model is told. `given` is the JSON that
+ * the model sent, `input` what the schema made of it.
+ */
 export type PreparedCall =
-  | { readonly kind: "ready"; readonly tool: Tool; readonly input: unknown }
-  | { readonly kind: "refused"; readonly input: unknown; readonly outcome: CallOutcome };
+  | { readonly kind: "ready"; readonly tool: Tool; readonly given: unknown; readonly input: unknown }
+  | { readonly kind: "refused"; readonly given: unknown; readonly outcome: CallOutcome };
 
 /** Parses strictly and validates. The input of a call that is refused is kept for the event. */
 export async function prepareCall(
@@ -18,8 +21,8 @@ export async function prepareCall(
   text: string,
 ): Promise<PreparedCall> {
   const parsed = text.trim() === "" ? {} : parseJson(text);
-  const input = parsed ?? text;
-  const refuse = (why: string): PreparedCall => ({ kind: "refused", input, outcome: failedOutcome(why) });
+  const given = parsed ?? text;
+  const refuse = (why: string): PreparedCall => ({ kind: "refused", given, outcome: failedOutcome(why) });
   const tool = tools.get(toolName);
   if (tool === undefined) {
     const known = [...tools.keys()].join(", ") || "none";
@@ -33,7 +36,7 @@ export async function prepareCall(
     const issues = checked.issues.map((issue) => `- ${issue}`).join("\n");
     return refuse(`The arguments do not fit the tool's input:\n${issues}\nCorrect them and call it again.`);
   }
-  return { kind: "ready", tool, input: checked.value };
+  return { kind: "ready", tool, given, input: checked.value };
 }
 
 export interface CallEnvironment {
@@ -154,8 +157,8 @@ function returnedOutcome(
   if (stop?.cause !== "timeout" || !(stop.reason instanceof TimeoutError) || stop.reason.which !== "tool") {
     return outcome;
   }
-  const error = `${timedOut(timeoutMs)} It ended after that and returned: ${jsonText(output) ?? String(output)}`;
-  return { status: "error", content: `Error: ${error}`, output, error };
+  const error = `${timedOut(timeoutMs)} It ended after that and returned: ${textOf(output)}`;
+  return { ...failedOutcome(error), output: outcome.output };
 }
 
 function thrownOutcome(error: unknown, stop: Stop | undefined, timeoutMs: number | undefined): CallOutcome {
@@ -164,7 +167,7 @@ function thrownOutcome(error: unknown, stop: Stop | undefined, timeoutMs: number
     return failedOutcome(timedOut(timeoutMs));
   }
   const detail = isAbortError(error, stop) && !(error instanceof RunCancelledError) ? "" : errorText(error);
-  return { ...stoppedOutcome(describeStop(stop), detail), error: errorText(error) };
+  return { ...stoppedOutcome(describeStop(stop), detail.toWellFormed()), error: errorText(error) };
 }
 
 function givenUpOutcome(stop: Stop, timeoutMs: number | undefined): CallOutcome {
@@ -181,34 +184,31 @@ function timedOut(timeoutMs: number | undefined): string {
 }
 
 function failedOutcome(error: string): CallOutcome {
-  return { status: "error", content: `Error: ${error}`, output: undefined, error };
+  return { status: "error", content: `Error: ${error}`.toWellFormed(), output: undefined, error };
 }
 
 /** A nested run that was stopped tells its inner outcome: why, and the text that it had by then. */
 function errorText(error: unknown): string {
-  if (error instanceof RunCancelledError) {
-    const text = error.text === "" ? "It had said nothing yet." : `Its text so far: ${error.text}`;
-    return `Nested run ${error.runId}: ${error.message}. ${text}`;
-  }
-  if (error instanceof Error) return error.message === "" ? error.name : error.message;
-  return typeof error === "string" ? error : (jsonText(error) ?? String(error));
+  if (!(error instanceof RunCancelledError)) return textOf(error);
+  const text = error.text === "" ? "It had said nothing yet." : `Its text so far: ${error.text}`;
+  return `Nested run ${error.runId}: ${error.message}. ${text}`;
 }
 
 function okOutcome(output: unknown): CallOutcome {
   if (output === undefined) return { status: "ok", content: "done", output: null };
-  if (typeof output === "string") return { status: "ok", content: output, output };
-  const parts = contentParts(output);
-  if (parts !== undefined) return partsOutcome(parts);
+  if (typeof output === "string") return { status: "ok", content: output.toWellFormed(), output };
   const text = jsonText(output);
-  if (text === undefined) {
-    return failedOutcome("The tool returned a value that has no JSON form.");
-  }
-  return { status: "ok", content: text, output: JSON.parse(text) as unknown };
+  if (text === undefined) return failedOutcome("The tool returned a value that has no JSON form.");
+  // What has a JSON form is told as JSON: a copy, whatever becomes of the tool's own value.
+  const json: unknown = JSON.parse(text);
+  const parts = contentParts(json);
+  if (parts !== undefined) return partsOutcome(parts);
+  return { status: "ok", content: text.toWellFormed(), output: json };
 }
 
 /** A tool message takes text only: other parts follow in a user message behind the turn's results. */
 function partsOutcome(parts: readonly ContentPart[]): CallOutcome {
-  const texts = parts.filter((part) => part.type === "text");
+  const texts = copyJson(parts.filter((part) => part.type === "text"));
   const attachments = parts.filter((part) => part.type !== "text");
   if (attachments.length === 0) return { status: "ok", content: texts, output: parts };
   const note = { type: "text" as const, text: "The rest of the result follows the tool results." };

@@ -63,7 +63,7 @@ function begin({ call, prepared }: ReadyCall, run: RunContext, arrivals: Arrival
     arrivals.push(error === undefined ? event : { ...event, error });
   };
   call.started = true;
-  arrivals.push({ type: "tool-start", callId, toolName, input: prepared.input });
+  arrivals.push({ type: "tool-start", callId, toolName, input: prepared.given });
   if (prepared.kind === "refused") {
     settle(prepared.outcome);
     return;

@@ -175,9 +175,10 @@ export function toolsOf(owner: object): Tool[] {
     const collected: Map<string | symbol, ToolMark> | undefined = Reflect.getOwnMetadata(toolsKey, level);
     for (const [key, mark] of collected ?? []) if (!found.has(key)) found.set(key, mark);
     for (const key of Reflect.ownKeys(level)) {
-      const method: unknown = Object.getOwnPropertyDescriptor(level, key)?.value;
-      if (typeof method === "function" && toolMark in method && !found.has(key)) {
-        found.set(key, method[toolMark] as ToolMark);
+      const { value, get }: PropertyDescriptor = Object.getOwnPropertyDescriptor(level, key) ?? {};
+      const holder: unknown = value ?? get;
+      if (typeof holder === "function" && toolMark in holder && !found.has(key)) {
+        found.set(key, holder[toolMark] as ToolMark);
       }
     }
   }

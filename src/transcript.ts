@@ -52,7 +52,7 @@ export function append(transcript: Transcript, ...entries: readonly Entry[]): Tr
 export function userMessage(content: string | readonly ContentPart[]): PlainEntry {
   return {
     kind: "message",
-    message: { role: "user", content: typeof content === "string" ? content : [...content] },
+    message: { role: "user", content: copyJson(typeof content === "string" ? content : [...content]) },
   };
 }
 

@@ -79,8 +79,8 @@ class ChatCompletionsModel implements Model {
   }
 
   async *stream(request: ModelRequest): AsyncGenerator<ModelEvent, void> {
+    const chunks = new ChunkReader(this.name);
     try {
-      const chunks = new ChunkReader(this.name);
       for await (const batch of batches(await this.#request(request), this.name)) {
         const events = chunks.read(batch);
         for (const event of events) yield event;
@@ -88,7 +88,7 @@ class ChatCompletionsModel implements Model {
       }
       yield* chunks.end();
     } catch (error) {
-      throw request.abortSignal.aborted ? error : await translateError(error, this.name);
+      throw request.abortSignal.aborted ? error : await translateError(error, this.name, chunks.hasAnswered);
     }
   }
 

@@ -25,6 +25,7 @@ export class ChunkReader {
   #text = "";
   #isRefusal = false;
   #isDone = false;
+  #hasAnswered = false;
   #finishReason: string | undefined;
   #usage: Usage | undefined;
 
@@ -35,6 +36,11 @@ export class ChunkReader {
   /** The end of the stream was marked, and told of by the last events that were read. */
   get isDone(): boolean {
     return this.#isDone;
+  }
+
+  /** Whether something of an answer has come. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /** The events of some chunks, each given as JSON text. */
@@ -65,6 +71,7 @@ export class ChunkReader {
       throw streamError(chunk.error, this.#modelName, this.#text);
     }
     if (isPlainObject(chunk.usage)) this.#usage = usageOf(chunk.usage);
+    this.#hasAnswered = true;
     const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
     if (!isPlainObject(choice)) return;
     const delta = isPlainObject(choice.delta) ? choice.delta : choice.message;

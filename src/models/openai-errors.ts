@@ -47,7 +47,11 @@ const hints: Partial<Record<ModelErrorCode, string>> = {
 };
 
 /** A `ModelError` for anything that a request or the reading of its stream threw. */
-export async function translateError(error: unknown, modelName: string): Promise<Error> {
+export async function translateError(
+  error: unknown,
+  modelName: string,
+  hasAnswered: boolean,
+): Promise<Error> {
   if (error instanceof ModelError) return error;
   // The SDK is loaded by the first request only, so that importing this package costs little.
   const { APIConnectionError, APIConnectionTimeoutError, APIError } = await import("openai");
@@ -56,7 +60,9 @@ export async function translateError(error: unknown, modelName: string): Promise
   if (error instanceof APIError) return fromApi(error, modelName);
   if (error instanceof TypeError || (error instanceof Error && "code" in error)) {
     // What fetch throws when a connection breaks in the middle of a body.
-    return build("connection", true, error, modelName);
+    if (!hasAnswered) return build("connection", true, error, modelName);
+    const message = `${modelName}: the connection was lost before the answer was complete (${said(error)}).`;
+    return new ModelError("connection", message, { retryable: true, cause: error });
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error });
 }
@@ -105,8 +111,12 @@ function build(code: ModelErrorCode, retryable: boolean, error: Error, modelName
 
 function messageOf(code: ModelErrorCode, error: Error, modelName: string): string {
   const hint = hints[code];
-  const cause = error.cause instanceof Error && code === "connection" ? ` (${error.cause.message})` : "";
-  return `${modelName}: ${error.message}${cause}${hint === undefined ? "" : ` ${hint}`}`;
+  return hint === undefined ? `${modelName}: ${said(error)}` : `${modelName}: ${said(error)}. ${hint}`;
+}
+
+function said({ message, cause }: Error): string {
+  const text = message.replace(/[.\s]+$/, "");
+  return cause instanceof Error && cause.message !== "" ? `${text}: ${cause.message}` : text;
 }
 
 /** OpenAI's servers may say themselves whether to try again. */

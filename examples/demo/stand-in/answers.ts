@@ -33,7 +33,7 @@ export function answerFrom(task: Task): string {
     const teller = TELLERS[tool];
     return teller
       ? teller(outcome.value, exchange, task.question)
-      : `\`${tool}\` answered: ${plain(outcome.value)}`;
+      : `\`${tool}\` answered: ${inWords(outcome.value)}`;
   });
   return [...new Set(parts)].join("\n\n");
 }
@@ -109,6 +109,14 @@ function lineOf(hit: unknown): string {
 
 function pairs(record: Record<string, unknown>): string {
   return listed(Object.entries(record).map(([key, value]) => `${plain(value)} ${key}`));
+}
+
+/** `{ city: "Oslo", celsius: 4 }` as "city: Oslo, celsius: 4". */
+function inWords(value: unknown): string {
+  if (!isRecord(value)) return plain(value);
+  return Object.entries(value)
+    .map(([key, part]) => `${key}: ${plain(part)}`)
+    .join(", ");
 }
 
 /** A result of any shape as one readable piece of text. */
