@@ -42,16 +42,17 @@ function jsonFormat<T>(parser: Parser<T>, name: string): AnswerFormat<T> {
   return {
     output: { name: outputName(name), schema: strict ?? schema, strict: strict !== undefined },
     async read(text) {
-      let issues: readonly string[] = ["the answer holds no complete JSON value"];
+      // The issues of the likeliest value: later ones are bystanders in the prose.
+      let issues: readonly string[] | undefined;
       for (const candidate of jsonCandidates(text)) {
         const values = wrapped ? unwrapped(candidate) : [candidate];
         for (const value of values) {
           const checked = await parser.validate(value);
           if (checked.ok) return checked;
-          issues = checked.issues;
+          issues ??= checked.issues;
         }
       }
-      return { ok: false, issues };
+      return { ok: false, issues: issues ?? ["the answer holds no complete JSON value"] };
     },
     readPartial(text) {
       const start = text.search(/[[{]/);

@@ -63,6 +63,12 @@ export function withTimeout<A extends unknown[], T>(
         "AbortSignal.timeout(ms).",
     );
   }
+  if (ms === undefined) {
+    throw new UsageError(
+      "invalid_option",
+      "withTimeout needs a limit in milliseconds: withTimeout(fn, 5_000).",
+    );
+  }
   checkTimeout(ms);
   const { invoke, self } = bound as Bound<T>;
   const limits = typeof ms === "number" ? { total: ms } : ms;

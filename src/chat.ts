@@ -40,9 +40,10 @@ const chatKeys = ["model", "toolkit", "maxTurns", "abortGraceMs", "name"];
  * const more = await chat("And now?", { history: hello.history });
  */
 export function llmChat<Self = unknown>(
-  definition: Definition<Self> = {},
+  given: Definition<Self> = {},
 ): LlmDecorator<ChatReply, NoInfer<Self>> {
-  checkDefinition(definition, "llmChat", chatKeys);
+  checkDefinition(given, "llmChat", chatKeys);
+  const definition = Object.freeze({ ...given });
   const format = answerFormat<string>(undefined, "llmChat");
   return decorator<ChatReply>("llmChat", definition.name, (body, nameOf) => (self, args, options) => {
     const name = nameOf(self);

@@ -10,28 +10,27 @@ export type Prepare<T> = (body: Body, nameOf: (self: unknown) => string) => Invo
 
 type Body = (...args: never[]) => unknown;
 
-/** The extra argument that no decorator call has: it makes the compiler refuse a method of the wrong type. */
-type Unfit<Wanted, Declared> = [Wanted] extends [Declared]
-  ? []
-  : [error: { "this method must return": Wanted; "but returns": Declared }];
+/** Asks for a property that nothing has, so that the compiler refuses a method of the wrong type and says why. */
+interface MustReturn<Wanted> {
+  readonly "this method must be declared to return": Wanted;
+}
+type Fit<Wanted, Declared> = [Wanted] extends [Declared] ? unknown : MustReturn<Wanted>;
 
-/** What `llmFunction(…)` and `llmChat(…)` give. */
+/** What `llmFunction(…)` and `llmChat(…)` give. The compiler explains a refusal by the last overload that fits in number. */
 export interface LlmDecorator<T, Self = unknown> {
+  /** A plain function whose body is the prompt. */
+  <A extends unknown[]>(body: (...args: A) => never): (...args: A) => Run<T>;
   /** Standard decorators. */
   <This extends Self, A extends unknown[], R>(
     method: (...args: A) => R,
-    context: ClassMethodDecoratorContext<This>,
-    ...unfit: Unfit<Run<T>, R>
+    context: ClassMethodDecoratorContext<This> & Fit<Run<T>, R>,
   ): undefined;
   /** Legacy decorators (`experimentalDecorators`). */
   <Method extends (...args: never[]) => unknown>(
     target: Self,
     key: string | symbol,
-    descriptor: TypedPropertyDescriptor<Method>,
-    ...unfit: Unfit<Run<T>, ReturnType<Method>>
+    descriptor: TypedPropertyDescriptor<Method> & Fit<Run<T>, ReturnType<Method>>,
   ): undefined;
-  /** A plain function whose body is the prompt. */
-  <A extends unknown[]>(body: (...args: A) => never): (...args: A) => Run<T>;
 }
 
 export function decorator<T>(what: string, name: string | undefined, prepare: Prepare<T>): unknown {
@@ -42,8 +41,9 @@ export function decorator<T>(what: string, name: string | undefined, prepare: Pr
   };
 
   function decorateFunction(body: unknown): unknown {
-    if (typeof body !== "function") {
-      throw new UsageError("invalid_decorator", `${what} takes a method or a function, not ${kindOf(body)}.`);
+    if (typeof body !== "function" || isClass(body)) {
+      const given = typeof body === "function" ? `the class ${body.name}` : kindOf(body);
+      throw new UsageError("invalid_decorator", `${what} takes a method or a function, not ${given}.`);
     }
     const known = name ?? (body.name || what);
     return callable(
@@ -69,6 +69,8 @@ export function decorator<T>(what: string, name: string | undefined, prepare: Pr
     const marked = function (this: unknown, ...args: unknown[]): unknown {
       return Reflect.apply(accessor.get.call(this), this, args);
     };
+    copyMarks(method, marked); // a @tool that stands below
+    Object.defineProperty(marked, methodAccessor, { value: method });
     context.addInitializer(function (this: unknown) {
       installAccessor(this, key, marked, accessor);
     });
@@ -89,9 +91,14 @@ export function decorator<T>(what: string, name: string | undefined, prepare: Pr
       bound.set(this, made);
       return made;
     };
-    Object.defineProperty(get, methodAccessor, { value: true });
+    Object.defineProperty(get, methodAccessor, { value: method });
     return { configurable: true, get, set: replaceWith(key) };
   }
+}
+
+/** Of all functions only a class has a prototype that cannot be replaced. */
+function isClass(fn: object): boolean {
+  return Object.getOwnPropertyDescriptor(fn, "prototype")?.writable === false;
 }
 
 interface StandardContext {
@@ -122,11 +129,15 @@ function installAccessor(owner: unknown, key: string | symbol, marked: object, a
   for (let level = owner; level !== null && level !== undefined; level = Object.getPrototypeOf(level)) {
     const own = Object.getOwnPropertyDescriptor(level, key);
     if (own?.value === undefined || own.value !== marked) continue;
-    for (const mark of Object.getOwnPropertySymbols(marked)) {
-      Object.defineProperty(accessor.get, mark, { value: Reflect.get(marked, mark) });
-    }
+    copyMarks(marked, accessor.get);
     Object.defineProperty(level, key, { ...accessor, enumerable: own.enumerable ?? false });
     return;
+  }
+}
+
+function copyMarks(from: object, to: object): void {
+  for (const mark of Object.getOwnPropertySymbols(from)) {
+    if (!(mark in to)) Object.defineProperty(to, mark, { value: Reflect.get(from, mark) });
   }
 }
 

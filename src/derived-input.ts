@@ -17,6 +17,10 @@ interface Parameter {
   readonly optional: boolean;
 }
 
+const untold =
+  "it takes parameters, and the compiler did not tell their types. Write input: z.object({ … }) and take one " +
+  "object, or turn on experimentalDecorators and emitDecoratorMetadata for string, number and boolean parameters";
+
 const jsonTypes = new Map<unknown, Parameter["type"]>([
   [String, "string"],
   [Number, "number"],
@@ -25,12 +29,15 @@ const jsonTypes = new Map<unknown, Parameter["type"]>([
 
 /**
  * The input of a method whose parameters are strings, numbers and booleans, with an optional tool context as
- * the last one; `undefined` where the compiler said nothing or there are no parameters.
+ * the last one; `undefined` where there are no parameters.
  */
 export function deriveInput(method: { toString(): string }, types: unknown): DerivedInput | undefined {
-  if (!Array.isArray(types) || types.length === 0) return undefined;
   const source = parameterTexts(method.toString());
-  const takesContext = types.at(-1) === Object && types.length > 1;
+  if (source.length === 0) return undefined;
+  if (!Array.isArray(types)) return { kind: "impossible", why: untold };
+  // A default whose type is not written down is an Object to the compiler as well, but never the context.
+  const takesContext =
+    types.at(-1) === Object && types.length > 1 && !/^[^{[]*=/.test(source[types.length - 1] ?? "");
   const plain = takesContext ? types.slice(0, -1) : types;
   const parameters: Parameter[] = [];
   for (const [index, type] of plain.entries()) {
@@ -40,8 +47,8 @@ export function deriveInput(method: { toString(): string }, types: unknown): Der
       return {
         kind: "impossible",
         why:
-          `its parameter ${index + 1} is no string, number or boolean, and only of these the compiler tells ` +
-          "the type. Write input: z.object({ … }) and take one object",
+          `its parameter ${index + 1} is not declared as string, number or boolean, and only of these the ` +
+          "compiler tells the type. Write input: z.object({ … }) and take one object",
       };
     }
     parameters.push({ name, type: jsonType, optional: rest !== undefined });
@@ -86,30 +93,29 @@ function positionalParser(parameters: readonly Parameter[]): Parser<unknown> {
   };
 }
 
-/** The texts between a function's parentheses, split at its top-level commas. */
+const token =
+  /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\[\s\S]|[^`\\])*`|[\s\S]/g;
+
+/** The texts between a function's parentheses, split at its top-level commas, without comments. */
 function parameterTexts(source: string): string[] {
   const texts: string[] = [];
-  let depth = 0;
-  let quote = "";
   let text = "";
-  for (let index = source.indexOf("("); index >= 0 && index < source.length; index++) {
-    const char = source.charAt(index);
-    if (quote !== "") {
-      if (char === "\\") text += char + source.charAt(++index);
-      else {
-        if (char === quote) quote = "";
-        text += char;
-      }
+  let depth = 0;
+  let isInside = false;
+  for (const [part] of source.matchAll(token)) {
+    if (part.startsWith("/*") || part.startsWith("//")) continue;
+    if (depth === 0 && part === (isInside ? ")" : "(")) {
+      if (isInside) break;
+      isInside = true;
       continue;
     }
-    if (char === ")" && depth === 1) break;
-    if ("([{".includes(char) && depth++ === 0) continue;
-    if (")]}".includes(char)) depth--;
-    if ("'\"`".includes(char)) quote = char;
-    if (char === "," && depth === 1) {
+    if ("([{".includes(part)) depth++;
+    if (")]}".includes(part)) depth--;
+    if (!isInside) continue;
+    if (part === "," && depth === 0) {
       texts.push(text.trim());
       text = "";
-    } else text += char;
+    } else text += part;
   }
-  return [...texts, text.trim()];
+  return [...texts, text.trim()].filter((parameter) => parameter !== "");
 }

@@ -1,7 +1,6 @@
 /** What a run asks of its engine and gives it: the seam through which functions, chats and others become runs. */
 import type { StopSource } from "./abort.ts";
 import type { EngineEvent, Patch, RunOutcome, StopCause, Usage } from "./events.ts";
-import { textOf } from "./json.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
 import type { ChatMessage } from "./transcript.ts";
 
@@ -49,8 +48,4 @@ export interface RunSpec<T> {
   engine(context: RunContext): Engine<T>;
   /** What `await` gives for an outcome, or throws. */
   answer(outcome: RunOutcome<T>): T;
-}
-
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(textOf(error), { cause: error });
 }

@@ -1,5 +1,6 @@
 /** Every error class that llmethod throws, so that a caller can tell them apart by class and by `code`. */
 import type { Patch } from "./events.ts";
+import { textOf } from "./json.ts";
 import type { ChatMessage } from "./transcript.ts";
 
 /** What was wrong with a call or a definition. */
@@ -161,4 +162,9 @@ export class TurnLimitError extends Error {
     );
     this.maxTurns = maxTurns;
   }
+}
+
+/** Anything thrown, as an error; what is none becomes the cause of one. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(textOf(error), { cause: error });
 }

@@ -60,6 +60,14 @@ export type RepairPatch =
       readonly reason: string;
     }
   | {
+      readonly kind: "tool-renamed";
+      readonly index: number;
+      readonly callId: string;
+      readonly toolName: string;
+      readonly newToolName: string;
+      readonly reason: string;
+    }
+  | {
       readonly kind: "arguments-replaced";
       readonly index: number;
       readonly callId: string;

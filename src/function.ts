@@ -30,9 +30,10 @@ type Answer<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : 
  * const summary = await summarise("A long text", { timeout: 10_000 });
  */
 export function llmFunction<S extends StandardSchemaV1 | undefined = undefined, Self = unknown>(
-  definition: FunctionDefinition<S, Self> = {},
+  given: FunctionDefinition<S, Self> = {},
 ): LlmDecorator<Answer<S>, NoInfer<Self>> {
-  checkDefinition(definition, "llmFunction");
+  checkDefinition(given, "llmFunction");
+  const definition = Object.freeze({ ...given });
   const format = answerFormat<Answer<S>>(
     definition.returns as StandardSchemaV1<unknown, Answer<S>> | undefined,
     definition.name ?? "llmFunction",

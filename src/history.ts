@@ -6,6 +6,7 @@ import { copyJson, isPlainObject, kindOf, parseJson } from "./json.ts";
 import {
   type AssistantMessage,
   type ChatMessage,
+  type ContentPart,
   type Entry,
   type Exchange,
   emptyTranscript,
@@ -54,8 +55,11 @@ export function parseHistory(messages: unknown): { transcript: Transcript; patch
 interface OpenCall {
   /** The id under which results may come: the one before a renaming. */
   readonly sentId: string;
+  readonly sentName: string;
   readonly call: ToolCall;
   result?: ToolMessage;
+  /** Images and the like, which a tool message cannot carry. */
+  attachments?: ContentPart[];
 }
 
 interface OpenTurn {
@@ -85,11 +89,12 @@ class Repair {
   }
 
   #readAssistant(
-    { tool_calls, function_call, ...message }: ChatMessage & { role: "assistant" },
+    { tool_calls, function_call, ...given }: ChatMessage & { role: "assistant" },
     index: number,
   ): void {
+    const message = isEmptyContent(given.content) && "content" in given ? { ...given, content: null } : given;
     const calls = (tool_calls ?? []).map((call) => asFunctionCall(call));
-    if (function_call) calls.push({ id: "", type: "function", function: function_call });
+    if (function_call) calls.push(asFunctionCall({ id: "", type: "function", function: function_call }));
     if (calls.length > 0) {
       const open = calls.map((call) => this.#openCall(call, index));
       const turn: OpenTurn = { kind: "open", index, message, calls: open };
@@ -115,7 +120,17 @@ class Repair {
       const reason = "the arguments are not JSON: they were cut off or broken";
       this.#patches.push({ kind: "arguments-replaced", index, callId: id, arguments: given, reason });
     }
-    return { sentId: call.id, call: { ...call, id, function: { ...call.function, arguments: text } } };
+    const toolName = call.function.name;
+    const name = validToolName(toolName);
+    if (name !== toolName) {
+      const reason = "a tool's name takes letters, digits, _ and -, 64 at most";
+      this.#patches.push({ kind: "tool-renamed", index, callId: id, toolName, newToolName: name, reason });
+    }
+    return {
+      sentId: call.id,
+      sentName: toolName,
+      call: { ...call, id, function: { name, arguments: text } },
+    };
   }
 
   #readResult(result: ToolMessage, index: number): void {
@@ -131,8 +146,16 @@ class Repair {
       this.#patches.push({ kind: "result-dropped", index, callId, content, reason });
       return;
     }
-    const content = isEmptyContent(result.content) ? "" : result.content;
-    call.result = { ...result, content, tool_call_id: call.call.id };
+    const parts: ContentPart[] = Array.isArray(result.content) ? result.content : [];
+    const attachments = parts.filter((part) => part.type !== "text");
+    if (attachments.length > 0) {
+      call.attachments = attachments;
+      const reason = "a tool's result takes text only: the rest of it follows in a user message";
+      this.#patches.push({ kind: "result-moved", index, callId: call.call.id, reason });
+    }
+    const texts = parts.filter((part) => part.type === "text");
+    const content = attachments.length > 0 ? texts : result.content;
+    call.result = { ...result, content: isEmptyContent(content) ? "" : content, tool_call_id: call.call.id };
     if (this.#entries.at(-1) !== turn) {
       const reason = "other messages stood between it and its call";
       this.#patches.push({ kind: "result-moved", index, callId: call.call.id, reason });
@@ -142,9 +165,11 @@ class Repair {
   /** The form before tool calls: a `function` message answers the open `function_call` of that name. */
   #readFunctionResult(message: ChatMessage & { role: "function" }, index: number): void {
     const turn = this.#turns.findLast(({ calls }) =>
-      calls.some((call) => call.sentId === "" && call.call.function.name === message.name && !call.result),
+      calls.some((call) => call.sentId === "" && call.sentName === message.name && !call.result),
     );
-    const call = turn?.calls.find((open) => open.sentId === "" && open.result === undefined);
+    const call = turn?.calls.find(
+      (open) => open.sentId === "" && open.sentName === message.name && open.result === undefined,
+    );
     if (call === undefined) {
       const content = message.content ?? "";
       const reason = "no function call before it has this name";
@@ -155,8 +180,9 @@ class Repair {
   }
 
   #close({ message, calls, index }: OpenTurn): Entry {
-    const exchanges = calls.map(({ call, result }): Exchange => {
-      if (result !== undefined) return { call, result };
+    const exchanges = calls.map(({ call, result, attachments }): Exchange => {
+      if (result !== undefined)
+        return attachments === undefined ? { call, result } : { call, result, attachments };
       const reason = "the history holds no result for this call";
       const toolName = call.function.name;
       this.#patches.push({ kind: "result-added", index, callId: call.id, toolName, reason });
@@ -173,7 +199,7 @@ class Repair {
 
 /** `wanted`, or the first of `wanted_2`, `wanted_3`, … that is not taken. OpenAI takes 40 characters at most. */
 export function freeId(wanted: string, taken: ReadonlySet<string>): string {
-  const id = wanted === "" ? "call" : wanted;
+  const id = wanted === "" ? "call" : wanted.slice(0, 40);
   if (wanted !== "" && !taken.has(id)) return id;
   for (let count = wanted === "" ? 1 : 2; ; count++) {
     const suffix = `_${count}`;
@@ -184,7 +210,10 @@ export function freeId(wanted: string, taken: ReadonlySet<string>): string {
 
 /** A call of a custom tool (free text in) reads as a function call with that text as its `input`. */
 function asFunctionCall(call: ChatCompletionMessageToolCall): ToolCall {
-  if (call.type !== "custom") return { ...call, type: "function" };
+  if (call.type !== "custom") {
+    const { name, arguments: text } = call.function;
+    return { id: call.id, type: "function", function: { name, arguments: text } };
+  }
   const { name, input } = call.custom;
   return { id: call.id, type: "function", function: { name, arguments: JSON.stringify({ input }) } };
 }
@@ -194,6 +223,11 @@ export function validArguments(text: string): string {
   if (text.trim() === "") return "{}";
   const isObject = isPlainObject(parseJson(text));
   return isObject ? text.toWellFormed() : JSON.stringify({ invalid_arguments: text.toWellFormed() });
+}
+
+/** OpenAI takes letters, digits, `_` and `-`, 64 at most. */
+export function validToolName(name: string): string {
+  return name.replace(/[^a-zA-Z0-9_-]/g, "_").slice(0, 64) || "unnamed";
 }
 
 const roles = new Set(["system", "developer", "user", "assistant", "tool", "function"]);
@@ -220,6 +254,10 @@ function checkMessage(value: unknown, index: number): ChatMessage {
   }
   if (calls !== undefined && calls !== null && !(Array.isArray(calls) && calls.every(isToolCall))) {
     return fail("has tool_calls that are no array of { id, type, function: { name, arguments } }.");
+  }
+  const { function_call: call } = value;
+  if (call !== undefined && call !== null && !isToolCall({ id: "", function: call })) {
+    return fail("has a function_call that is no { name, arguments }.");
   }
   return copyJson(value) as unknown as ChatMessage;
 }

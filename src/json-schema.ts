@@ -33,7 +33,8 @@ export function objectRoot(schema: JsonObject): { schema: JsonObject; wrapped: b
  */
 export function strictSchema(schema: JsonObject): JsonObject | undefined {
   try {
-    return strictNode(schema) as JsonObject;
+    const strict = strictNode(schema);
+    return levelsOf(strict) > levelsMax ? undefined : (strict as JsonObject);
   } catch (error) {
     if (error instanceof NotStrict) return undefined;
     throw error;
@@ -42,7 +43,16 @@ export function strictSchema(schema: JsonObject): JsonObject | undefined {
 
 class NotStrict extends Error {}
 
-const dropped = new Set(["$schema", "default", "title", "examples", "minLength", "maxLength", "$id"]);
+const dropped = new Set(
+  ["$schema", "default", "title", "examples", "minLength", "maxLength", "$id"].concat([
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+    "id",
+  ]),
+);
+/** OpenAI takes 10 levels of objects. */
+const levelsMax = 10;
 const kept = new Set(
   ["type", "description", "enum", "const", "$ref", "pattern", "multipleOf", "minimum", "maximum"].concat([
     "exclusiveMinimum",
@@ -53,8 +63,19 @@ const kept = new Set(
 );
 const formats = new Set("date-time time date duration email hostname ipv4 ipv6 uuid".split(" "));
 
+function levelsOf(node: unknown): number {
+  if (Array.isArray(node)) return Math.max(0, ...node.map(levelsOf));
+  if (!isPlainObject(node)) return 0;
+  const below = Object.entries(node).map(([key, inner]) =>
+    key === "properties" ? 1 + levelsOf(Object.values(inner as Node)) : levelsOf(inner),
+  );
+  return Math.max(0, ...below);
+}
+
 function strictNode(node: unknown): Node {
   if (!isPlainObject(node)) throw new NotStrict();
+  // Nothing may stand beside a reference, not even its description.
+  if (typeof node.$ref === "string") return { $ref: node.$ref };
   const strict: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(node)) {
     if (dropped.has(key)) continue;
@@ -115,24 +136,33 @@ export function withoutNulls(value: unknown, schema: JsonObject): unknown {
 function strip(value: unknown, schema: unknown, root: Node): unknown {
   const nodes = branchesOf(schema, root, 0);
   if (Array.isArray(value)) {
-    const items = nodes.map((node) => node.items).find(isPlainObject);
-    return items === undefined ? value : value.map((item) => strip(item, items, root));
+    const tuple = nodes.map((node) => node.prefixItems).find(Array.isArray) ?? [];
+    const rest = nodes.map((node) => node.items).find(isPlainObject);
+    return value.map((item, index) => strip(item, tuple[index] ?? rest, root));
   }
   if (!isPlainObject(value)) return value;
-  const objects = nodes.filter((node) => isPlainObject(node.properties));
-  const result: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) {
-    const owners = objects.filter((node) => key in properties(node));
-    const optional = owners.every(
+  const objects = nodes.filter(
+    (node) => isPlainObject(node.properties) || isPlainObject(node.additionalProperties),
+  );
+  const fitting = objects.filter((node) => matches(node, value, root));
+  const owners = fitting.length > 0 ? fitting : objects;
+  const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
+    const own = owners.filter((node) => Object.hasOwn(properties(node), key));
+    const optional = own.every(
       (node) =>
         !list(node.required).includes(key) &&
         !branchesOf(properties(node)[key], root, 0).some((branch) => allowsNull(branch)),
     );
-    if (item === null && owners.length > 0 && optional) continue;
-    const owner = owners.find((node) => matches(node, value, root)) ?? owners[0];
-    result[key] = owner === undefined ? item : strip(item, properties(owner)[key], root);
-  }
-  return result;
+    if (item === null && own.length > 0 && optional) return [];
+    const [owner] = own;
+    const inner = owner === undefined ? owners.find(hasRest)?.additionalProperties : properties(owner)[key];
+    return [[key, strip(item, inner, root)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function hasRest(node: Node): boolean {
+  return isPlainObject(node.additionalProperties);
 }
 
 /** Whether the constants of an object schema are those of the value: picks the branch of a tagged union. */

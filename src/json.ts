@@ -18,7 +18,10 @@ export function copyJson<T>(value: T): T {
   if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
   if (!isPlainObject(value)) return value;
   const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) copy[key] = copyJson(value[key]);
+  for (const key of Object.keys(value)) {
+    if (key !== "__proto__") copy[key] = copyJson(value[key]);
+    else Object.defineProperty(copy, key, { value: copyJson(value[key]), enumerable: true });
+  }
   return copy as T;
 }
 
@@ -35,7 +38,7 @@ export function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value !== "object") return `a ${typeof value}`;
   const name = Object.getPrototypeOf(value)?.constructor?.name;
-  return typeof name === "string" && name !== "Object" ? `a ${name}` : "an object";
+  return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
 }
 
 /** The JSON text of a value, or `undefined` where it has none (functions, cycles, bigints). */

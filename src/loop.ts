@@ -2,8 +2,8 @@
 import { Stopped } from "./abort.ts";
 import { type AnswerFormat, correctionRequest } from "./answer.ts";
 import { Conversation } from "./conversation.ts";
-import { asError, type Engine, type RunContext, type RunEnd, type RunView } from "./engine.ts";
-import { ModelError, OutputError, TurnLimitError } from "./errors.ts";
+import type { Engine, RunContext, RunEnd, RunView } from "./engine.ts";
+import { asError, ModelError, OutputError, TurnLimitError } from "./errors.ts";
 import type { DeepPartial, EngineEvent, FinishReason, Patch } from "./events.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import type { TurnLimit } from "./options.ts";
@@ -67,8 +67,6 @@ async function* play<T, Answer>(
     const partial = talk.begin();
     const turn = talk.turns;
     const isLast = turn === limit && atLimit === "answer";
-    const abort = new AbortController();
-    const unlink = stop.onStop(({ reason }) => abort.abort(reason));
     let timers: TurnTimers | undefined;
     let stream: AsyncIterator<ModelEvent> | undefined;
     try {
@@ -76,7 +74,7 @@ async function* play<T, Answer>(
       stop.throwIfStopped();
       partial.isRequested = true;
       timers = new TurnTimers(run.timeouts, stop);
-      stream = plan.model.stream(requestOf(plan, run, talk, abort.signal, isLast))[Symbol.asyncIterator]();
+      stream = plan.model.stream(requestOf(plan, run, talk, isLast))[Symbol.asyncIterator]();
       let parsedLength = 0;
       while (partial.finishReason === undefined) {
         const step = await stop.race(stream.next());
@@ -124,9 +122,7 @@ async function* play<T, Answer>(
       yield { type: "turn-end", turn, finishReason, usage };
       throw stop.stopped !== undefined && end.status === "cancelled" ? new Stopped(stop.stopped) : failure;
     } finally {
-      unlink();
       timers?.turnEnded();
-      if (partial.finishReason === undefined) abort.abort(stop.stopped?.reason);
       leave(stream, run);
     }
   }
@@ -136,7 +132,6 @@ function requestOf(
   plan: Pick<LoopPlan<unknown, unknown>, "format" | "toolkit">,
   run: RunContext,
   talk: Conversation,
-  abortSignal: AbortSignal,
   isLast: boolean,
 ): ModelRequest {
   const { output } = plan.format;
@@ -147,7 +142,7 @@ function requestOf(
     toolChoice: isLast ? "none" : "auto",
     ...(output === undefined ? {} : { output }),
     ...(metadata === undefined ? {} : { metadata }),
-    abortSignal,
+    abortSignal: run.stop.signal,
     runId: run.runId,
   };
 }

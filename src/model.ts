@@ -24,7 +24,7 @@ export interface ModelRequest {
   /** `none`: the tools are shown, as the history speaks of them, but must not be called. */
   readonly toolChoice: "auto" | "none";
   readonly output?: OutputSpec;
-  /** Aborted when the run is stopped and when the turn is over. */
+  /** Aborted when the run is stopped. A stream that is not read on for another reason is told by `return()`. */
   readonly abortSignal: AbortSignal;
   readonly runId: string;
   readonly metadata?: JsonObject;

@@ -1,7 +1,7 @@
 /** The turn at work: what has been received and done of it, and what is kept of it when it is cut off. */
 import { UsageError } from "./errors.ts";
 import type { EngineEvent, FinishReason, Patch, ToolStatus, Usage } from "./events.ts";
-import { freeId, validArguments } from "./history.ts";
+import { freeId, validArguments, validToolName } from "./history.ts";
 import type { ModelEvent } from "./model.ts";
 import type { ContentPart, Exchange, ToolMessage, Turn } from "./transcript.ts";
 
@@ -113,7 +113,7 @@ export class PartialTurn {
         call: {
           id: callId,
           type: "function",
-          function: { name: toolName, arguments: validArguments(input) },
+          function: { name: validToolName(toolName), arguments: validArguments(input) },
         },
         result: { role: "tool", tool_call_id: callId, content },
         ...(attachments === undefined ? {} : { attachments }),

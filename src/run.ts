@@ -1,8 +1,8 @@
 /** The one door by which any generator of events becomes a run: started, watched, stopped, settled. */
 import { randomUUID } from "node:crypto";
 import { isAbortError, linkSignal, type Stop, Stopped, StopSource } from "./abort.ts";
-import { asError, type Engine, type RunContext, type RunEnd, type RunSpec, type RunView } from "./engine.ts";
-import { TimeoutError, UsageError } from "./errors.ts";
+import type { Engine, RunContext, RunEnd, RunSpec, RunView } from "./engine.ts";
+import { asError, TimeoutError, UsageError } from "./errors.ts";
 import { EventLog } from "./event-log.ts";
 import {
   type DeepPartial,
@@ -244,7 +244,8 @@ class LiveRunStream<T> implements RunStream<T> {
 
   #finish(end: RunEnd<T>): void {
     const view = this.#engine.view(end);
-    const { turns: _, ...kept } = view;
+    // Reader and caller each own their history: neither sees what the other does to it.
+    const { turns: _, ...kept } = { ...view, history: copyJson(view.history) };
     this.#end = withJson({ runId: this.runId, ...view, ...end });
     runtime.end(this.runId);
     this.#log.push(withJson(this.#stamped(terminalEvent(end, kept))));

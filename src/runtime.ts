@@ -143,6 +143,7 @@ export function configure(changes: Configuration): void {
 
 /** Replaces the manager that carries stop requests. Runs at work stay with the one that they began with. */
 export function setCancellationManager(manager: CancellationManager): void {
+  checkManager(manager);
   runtime.configure({ cancellation: manager });
 }
 

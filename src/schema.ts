@@ -36,11 +36,10 @@ export function parserOf<T>(schema: StandardSchemaV1<unknown, T>, place: string)
   return {
     jsonSchema,
     async validate(value) {
-      const first = await schema["~standard"].validate(value);
-      if (first.issues === undefined) return { ok: true, value: first.value };
-      const second = await schema["~standard"].validate(withoutNulls(value, jsonSchema));
-      if (second.issues === undefined) return { ok: true, value: second.value };
-      return { ok: false, issues: first.issues.map(issueText) };
+      // Before the schema sees them: one that coerces would make 0 or "null" of a null.
+      const result = await schema["~standard"].validate(withoutNulls(value, jsonSchema));
+      if (result.issues === undefined) return { ok: true, value: result.value };
+      return { ok: false, issues: result.issues.map(issueText) };
     },
   };
 }

@@ -31,7 +31,12 @@ export async function prepareCall(
   if (parsed === undefined) {
     return refuse(`The arguments are not valid JSON. Call ${toolName} again with a complete JSON object.`);
   }
-  const checked = await tool.validate(parsed);
+  let checked: Awaited<ReturnType<Tool["validate"]>>;
+  try {
+    checked = await tool.validate(parsed);
+  } catch (error) {
+    return refuse(`The check of the arguments failed: ${errorText(error)}`);
+  }
   if (!checked.ok) {
     const issues = checked.issues.map((issue) => `- ${issue}`).join("\n");
     return refuse(`The arguments do not fit the tool's input:\n${issues}\nCorrect them and call it again.`);
@@ -83,10 +88,13 @@ export function executeCall(tool: Tool, input: unknown, env: CallEnvironment): P
         finish(givenUpOutcome(stop, timeoutMs));
       }, env.graceMs());
     });
-    work.then(
-      (output) => finish(returnedOutcome(output, callStop.stopped, timeoutMs)),
-      (error) => finish(thrownOutcome(error, callStop.stopped, timeoutMs)),
-    );
+    work
+      .then(
+        (output) => returnedOutcome(output, callStop.stopped, timeoutMs),
+        (error) => thrownOutcome(error, callStop.stopped, timeoutMs),
+      )
+      .catch((failure) => failedOutcome(textOf(failure)))
+      .then(finish);
   });
 }
 
@@ -97,10 +105,12 @@ async function run(tool: Tool, input: unknown, context: ToolContext): Promise<un
   for (;;) {
     const step = await result.next();
     if (step.done === true) return step.value;
-    context.emit(step.value);
-    if (context.abortSignal.aborted) {
+    try {
+      if (step.value !== undefined) context.emit(step.value);
+      context.abortSignal.throwIfAborted();
+    } catch (error) {
       await result.return(undefined);
-      throw context.abortSignal.reason;
+      throw error;
     }
   }
 }
@@ -215,15 +225,20 @@ function partsOutcome(parts: readonly ContentPart[]): CallOutcome {
   return { status: "ok", content: [...texts, note], attachments, output: parts };
 }
 
-const partTypes = new Set(["text", "image_url", "input_audio", "file"]);
+/** What a part of each type holds: domain data often has a `type` of the same name. */
+const partChecks: Readonly<Record<string, (inner: unknown) => boolean>> = {
+  text: (inner) => typeof inner === "string",
+  image_url: (inner) => isPlainObject(inner) && typeof inner.url === "string",
+  input_audio: (inner) => isPlainObject(inner) && typeof inner.data === "string",
+  file: (inner) => isPlainObject(inner) && ("file_id" in inner || "file_data" in inner),
+};
 
 function contentParts(output: unknown): ContentPart[] | undefined {
   const list = Array.isArray(output) ? output : [output];
   const isPart = (item: unknown) =>
     isPlainObject(item) &&
     typeof item.type === "string" &&
-    partTypes.has(item.type) &&
-    item.type in item &&
-    Object.keys(item).length === 2;
+    Object.keys(item).length === 2 &&
+    partChecks[item.type]?.(item[item.type]) === true;
   return list.length > 0 && list.every(isPart) ? (list as ContentPart[]) : undefined;
 }

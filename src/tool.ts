@@ -131,7 +131,10 @@ const toolMark = Symbol.for("llmethod.tool");
 function markMethod([first, second, third]: readonly unknown[], mark: ToolMark): void {
   if (isStandardContext(second)) {
     if (second.kind !== "method" || typeof first !== "function") throw notAMethod(second.name, second.kind);
-    Object.defineProperty(first, toolMark, { value: mark });
+    if (second.private) throw notAMethod(second.name, "private (#) member");
+    Object.defineProperty(first, toolMark, {
+      value: { ...mark, derived: derivedFor(mark, first, undefined) },
+    });
     return;
   }
   const key = second as string | symbol;
@@ -144,19 +147,26 @@ function markMethod([first, second, third]: readonly unknown[], mark: ToolMark):
       throw notAMethod(key, descriptor === undefined ? "field" : "getter");
     }
   }
-  const derived =
-    mark.parser === undefined && typeof method === "function"
-      ? deriveInput(method, Reflect.getMetadata("design:paramtypes", target, key))
-      : undefined;
+  const types: unknown = Reflect.getMetadata("design:paramtypes", target, key);
+  const derived = derivedFor(mark, method ?? descriptor?.get, types);
   const own: Map<string | symbol, ToolMark> = new Map(Reflect.getOwnMetadata(toolsKey, target) ?? []);
   own.set(key, { ...mark, derived });
   Reflect.defineMetadata(toolsKey, own, target);
 }
 
-/** On a getter, says that it gives a decorated method, so that `@tool` can stand above `@llmFunction`. */
+/** Of a method under an LLM function's decorator, the body's own parameters count. */
+function derivedFor({ parser }: ToolMark, method: unknown, types: unknown): DerivedInput | undefined {
+  if (parser !== undefined || typeof method !== "function") return undefined;
+  const body = methodAccessor in method ? method[methodAccessor] : method;
+  return deriveInput(body as () => unknown, types);
+}
+
+/** On what an LLM function's decorator leaves in a method's place: the body, so that `@tool` can stand above. */
 export const methodAccessor = Symbol.for("llmethod.method");
 
-export function isStandardContext(value: unknown): value is { kind: string; name: string | symbol } {
+export function isStandardContext(
+  value: unknown,
+): value is { kind: string; name: string | symbol; private: boolean } {
   return typeof value === "object" && value !== null && "kind" in value && "name" in value;
 }
 
@@ -194,14 +204,6 @@ function methodTool(owner: object, key: string | symbol, { options, parser, deri
   if (parser === undefined && derived?.kind === "impossible") {
     throw new UsageError("invalid_tool", `The tool ${name} needs "input": ${derived.why}.`);
   }
-  const method: unknown = Reflect.get(owner, key);
-  if (parser === undefined && derived === undefined && typeof method === "function" && method.length > 0) {
-    throw new UsageError(
-      "invalid_tool",
-      `The tool ${name} takes parameters but has no "input". Add input: z.object({ … }) to @tool, or turn on ` +
-        "experimentalDecorators and emitDecoratorMetadata for string, number and boolean parameters.",
-    );
-  }
   return makeTool(name, options, parser ?? inputParser(options, name), (input, context) =>
     call([input, context]),
   );
@@ -213,12 +215,7 @@ function makeTool(
   parser: Parser<unknown>,
   execute: (input: unknown, context: ToolContext) => unknown,
 ): Tool {
-  if (!/^[a-zA-Z0-9_-]{1,64}$/.test(name)) {
-    throw new UsageError(
-      "invalid_tool",
-      `"${name}" cannot name a tool: use letters, digits, _ and -, 64 at most. Set "name" in tool(…).`,
-    );
-  }
+  checkName(name);
   return Object.freeze<Tool>({
     kind: "tool",
     name,
@@ -251,17 +248,34 @@ function inputParser({ input }: ToolOptions, name: string): Parser<unknown> {
   return type === "object" ? parser : { ...parser, jsonSchema: { type: "object", ...parser.jsonSchema } };
 }
 
+const toolKeys = ["name", "description", "input", "timeout", "parallel", "execute"];
+
+function checkName(name: unknown): void {
+  if (typeof name === "string" && /^[a-zA-Z0-9_-]{1,64}$/.test(name)) return;
+  throw new UsageError(
+    "invalid_tool",
+    `${typeof name === "string" ? `"${name}"` : kindOf(name)} cannot name a tool: use letters, digits, _ and -, ` +
+      '64 at most. Set "name" in tool(…).',
+  );
+}
+
 function checkOptions(options: ToolOptions & { execute?: unknown }): void {
   const fail = (what: string): never => {
     throw new UsageError("invalid_tool", `tool({ … }): ${what}`);
   };
   if (typeof options !== "object" || options === null) fail(`takes an object, not ${kindOf(options)}.`);
-  const { description, timeout, execute } = options;
+  const unknown = Object.keys(options).filter((key) => !toolKeys.includes(key));
+  if (unknown.length > 0) fail(`does not know ${unknown.join(", ")}. It knows ${toolKeys.join(", ")}.`);
+  const { name, description, timeout, parallel, execute } = options;
+  if (name !== undefined) checkName(name);
   if (typeof description !== "string" || description.trim() === "") {
     fail('"description" must say what the tool does: the model chooses by it.');
   }
   if (timeout !== undefined && !(Number.isFinite(timeout) && timeout > 0)) {
     fail(`"timeout" must be a number of milliseconds above 0, not ${String(timeout)}.`);
+  }
+  if (parallel !== undefined && typeof parallel !== "boolean") {
+    fail(`"parallel" must be true or false, not ${kindOf(parallel)}.`);
   }
   if (execute !== undefined && typeof execute !== "function") {
     fail(`"execute" must be a function, not ${kindOf(execute)}.`);

@@ -38,10 +38,10 @@ function flatten(item: unknown, seen: Set<unknown>): Tool[] {
       `A toolkit holds tools, objects with @tool methods, or lists of these, not ${kindOf(item)}.`,
     );
   }
-  if (isTool(item)) return [item];
   // The same object twice is one set of tools: nested lists may well share it.
   if (seen.has(item)) return [];
   seen.add(item);
+  if (isTool(item)) return [item];
   const tools = toolsOf(item);
   if (tools.length === 0) {
     throw new UsageError(

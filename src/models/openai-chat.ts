@@ -3,11 +3,11 @@ import type { ClientOptions, OpenAI } from "openai";
 import { ModelError, UsageError } from "../errors.ts";
 import { isPlainObject, kindOf, parseJson } from "../json.ts";
 import type { Model, ModelEvent, ModelRequest } from "../model.ts";
-import { ChunkReader, endMark } from "./openai-chunks.ts";
+import { ChunkReader } from "./openai-chunks.ts";
 import { streamError, translateError } from "./openai-errors.ts";
 import { type Abilities, type RequestSettings, requestBody } from "./openai-request.ts";
 import { type RetryOptions, withRetry } from "./retry.ts";
-import { sseData } from "./sse.ts";
+import { endMark, sseData } from "./sse.ts";
 
 /** How a model is reached and asked. What is left out is left to the server. */
 export interface OpenAIOptions extends Omit<RequestSettings, "model"> {
@@ -84,19 +84,22 @@ class ChatCompletionsModel implements Model {
       for await (const batch of batches(await this.#request(request), this.name)) {
         const events = chunks.read(batch);
         for (const event of events) yield event;
+        if (chunks.failure !== undefined) throw chunks.failure;
         if (chunks.isDone) return;
       }
       yield* chunks.end();
     } catch (error) {
-      throw request.abortSignal.aborted ? error : await translateError(error, this.name, chunks.hasAnswered);
+      throw request.abortSignal.aborted ? error : await translateError(error, this.name, chunks);
     }
   }
 
-  /** Sends the request, and once more without what the server says it does not know. */
+  /**
+   * Sends the request, and once more without what the server refuses. What it does not know at all is left out of
+   * later requests too; a schema that it does not like is sent as an instruction in this request only.
+   */
   async #request(request: ModelRequest): Promise<Response> {
     this.#client ??= await this.#makeClient();
-    for (;;) {
-      const abilities = this.#abilities;
+    for (let abilities = this.#abilities; ; ) {
       try {
         return await this.#client.chat.completions
           .create(requestBody(request, this.#settings, abilities), {
@@ -107,11 +110,15 @@ class ChatCompletionsModel implements Model {
       } catch (error) {
         const fewer = withoutRefused(error, abilities, request);
         if (fewer === undefined) throw error;
-        this.#abilities = fewer;
+        abilities = fewer;
+        if (isUnknown.test(String(error))) this.#abilities = fewer;
       }
     }
   }
 }
+
+const isUnknown =
+  /unknown|unrecogni[sz]ed|unsupported|not support|not permitted|extra|unexpected|additional/i;
 
 /** The abilities less the one that a 400 speaks of; nothing where it speaks of none that was used. */
 function withoutRefused(

@@ -1,21 +1,22 @@
 /** From the chunks of a Chat Completions stream to model events, tolerant of what compatible servers leave out. */
+import { asError, ModelError } from "../errors.ts";
 import type { Usage } from "../events.ts";
+import { freeId } from "../history.ts";
 import { isPlainObject, parseJson } from "../json.ts";
 import type { ModelEvent } from "../model.ts";
 import { streamError } from "./openai-errors.ts";
+import { endMark } from "./sse.ts";
 
 interface OpenCall {
   readonly callId: string;
-  readonly hasOwnId: boolean;
+  /** As the server named it; empty where it did not. */
+  readonly sentId: string;
   toolName: string;
   input: string;
   isComplete: boolean;
 }
 
 type Finish = Extract<ModelEvent, { type: "finish" }>;
-
-/** What marks the end of a stream. */
-export const endMark = "[DONE]";
 
 /** Reads one stream. A call is complete when the next one begins, or when the model says that it is done. */
 export class ChunkReader {
@@ -25,6 +26,7 @@ export class ChunkReader {
   #text = "";
   #isRefusal = false;
   #isDone = false;
+  #failure: Error | undefined;
   #hasAnswered = false;
   #finishReason: string | undefined;
   #usage: Usage | undefined;
@@ -43,29 +45,48 @@ export class ChunkReader {
     return this.#hasAnswered;
   }
 
-  /** The events of some chunks, each given as JSON text. */
+  /** All text that has come. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** The events of some chunks, each given as JSON text. Where one tells of an error, `failure` holds it. */
   read(batch: readonly string[]): ModelEvent[] {
     const events: ModelEvent[] = [];
-    for (const data of batch) {
-      if (data === endMark) {
-        this.#isDone = true;
-        this.#finish(events);
-        break;
+    try {
+      for (const data of batch) {
+        if (data === endMark) {
+          this.#isDone = true;
+          this.#finish(events);
+          break;
+        }
+        this.#readChunk(data, events);
       }
-      this.#readChunk(data, events);
+    } catch (error) {
+      // Thrown only when the events that came before are told.
+      this.#failure = asError(error);
     }
     return events;
   }
 
-  /** The events at the end of a stream without a mark; none where the model did not say that it was done. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** The events at the end of a stream without a mark; throws where the model did not say that it was done. */
   end(): ModelEvent[] {
+    if (this.#finishReason === undefined) {
+      const message = `${this.#modelName} ended its stream before the answer was complete.`;
+      throw new ModelError("stream", message, { text: this.#text, retryable: true });
+    }
     const events: ModelEvent[] = [];
-    if (this.#finishReason !== undefined) this.#finish(events);
+    this.#finish(events);
     return events;
   }
 
   #readChunk(data: string, events: ModelEvent[]): void {
-    const chunk: unknown = JSON.parse(data);
+    const chunk = parseJson(data);
+    if (chunk === undefined) throw streamError(`no JSON: ${data.slice(0, 200)}`, this.#modelName, this.#text);
     if (!isPlainObject(chunk)) return;
     if (chunk.error !== undefined && chunk.error !== null) {
       throw streamError(chunk.error, this.#modelName, this.#text);
@@ -84,7 +105,8 @@ export class ChunkReader {
     const reason = this.#finishReason ?? "stop";
     const finishReason = this.#isRefusal ? "refusal" : reasonOf(reason, this.#calls.length > 0);
     // At the output limit the last call was cut off in its arguments, whatever they look like.
-    if (finishReason !== "length") this.#complete(events, () => true);
+    // The content filter cuts there too.
+    if (finishReason !== "length" && finishReason !== "content-filter") this.#complete(events, () => true);
     const finish: Finish = { type: "finish", finishReason };
     events.push(this.#usage === undefined ? finish : { ...finish, usage: this.#usage });
   }
@@ -131,10 +153,11 @@ export class ChunkReader {
    */
   #known(index: number | undefined, id: string, name: string): OpenCall | undefined {
     if (id !== "") {
-      const same = this.#calls.findLast((call) => call.callId === id);
-      if (same !== undefined || index === undefined) return same;
-      const there = this.#atIndex.get(index);
-      return there?.hasOwnId === false ? there : undefined;
+      const there = index === undefined ? undefined : this.#atIndex.get(index);
+      if (there !== undefined && (there.sentId === id || there.sentId === "")) return there;
+      // The same id with a name at another index is another call: some servers give every call one id.
+      if (index !== undefined && name !== "") return undefined;
+      return this.#calls.findLast((call) => call.sentId === id);
     }
     if (index !== undefined) return this.#atIndex.get(index);
     return name === "" ? this.#calls.at(-1) : undefined;
@@ -143,8 +166,9 @@ export class ChunkReader {
   #begin(index: number | undefined, id: string, toolName: string, events: ModelEvent[]): OpenCall {
     // Where the next call begins, the ones before are complete, unless a server mixes their fragments.
     this.#complete(events, ({ input }) => input === "" || parseJson(input) !== undefined);
-    const callId = id === "" ? `call_${randomId()}` : id;
-    const call: OpenCall = { callId, hasOwnId: id !== "", toolName, input: "", isComplete: false };
+    const callId =
+      id === "" ? `call_${randomId()}` : freeId(id, new Set(this.#calls.map((call) => call.callId)));
+    const call: OpenCall = { callId, sentId: id, toolName, input: "", isComplete: false };
     this.#calls.push(call);
     if (index !== undefined) this.#atIndex.set(index, call);
     return call;

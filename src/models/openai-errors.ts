@@ -1,6 +1,6 @@
 /** The table that translates what the `openai` SDK throws, and what a stream says in an error event. */
 import type { APIError } from "openai";
-import { ModelError, type ModelErrorCode } from "../errors.ts";
+import { asError, ModelError, type ModelErrorCode } from "../errors.ts";
 import { isPlainObject } from "../json.ts";
 
 interface Row {
@@ -35,7 +35,6 @@ const byProviderCode: Readonly<Record<string, Row>> = {
   content_filter: { code: "content_filter", retryable: false },
   content_policy_violation: { code: "content_filter", retryable: false },
   overloaded_error: { code: "overloaded", retryable: true },
-  server_error: { code: "server", retryable: true },
 };
 
 const hints: Partial<Record<ModelErrorCode, string>> = {
@@ -50,7 +49,7 @@ const hints: Partial<Record<ModelErrorCode, string>> = {
 export async function translateError(
   error: unknown,
   modelName: string,
-  hasAnswered: boolean,
+  { hasAnswered, text }: { readonly hasAnswered: boolean; readonly text: string },
 ): Promise<Error> {
   if (error instanceof ModelError) return error;
   // The SDK is loaded by the first request only, so that importing this package costs little.
@@ -58,13 +57,21 @@ export async function translateError(
   if (error instanceof APIConnectionTimeoutError) return build("timeout", true, error, modelName);
   if (error instanceof APIConnectionError) return build("connection", true, error, modelName);
   if (error instanceof APIError) return fromApi(error, modelName);
-  if (error instanceof TypeError || (error instanceof Error && "code" in error)) {
-    // What fetch throws when a connection breaks in the middle of a body.
+  if (isNetworkError(error)) {
     if (!hasAnswered) return build("connection", true, error, modelName);
     const message = `${modelName}: the connection was lost before the answer was complete (${said(error)}).`;
-    return new ModelError("connection", message, { retryable: true, cause: error });
+    return new ModelError("connection", message, { retryable: true, cause: error, text });
   }
-  return error instanceof Error ? error : new Error(String(error), { cause: error });
+  return asError(error);
+}
+
+/** What fetch throws when a connection breaks in the middle of a body: "terminated", with a socket's error. */
+function isNetworkError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const hasCode = [error, error.cause].some(
+    (one) => one instanceof Error && "code" in one && /^(UND_ERR|E[A-Z]{3})/.test(String(one.code)),
+  );
+  return hasCode || (error instanceof TypeError && /terminated|fetch failed|network/i.test(error.message));
 }
 
 /** The error that a stream holds as `data: {"error": …}` (vLLM, OpenRouter, llama.cpp). */
@@ -72,7 +79,10 @@ export function streamError(detail: unknown, modelName: string, text: string): M
   const fields = isPlainObject(detail) ? detail : { message: detail };
   const providerCode = [fields.code, fields.type].find((value) => typeof value === "string");
   const status = typeof fields.code === "number" ? fields.code : undefined;
-  const row = rowOf(status, providerCode) ?? { code: "stream", retryable: true };
+  const row = rowOf(status, providerCode) ?? {
+    code: providerCode === "server_error" ? "server" : "stream",
+    retryable: true,
+  };
   const message = typeof fields.message === "string" ? fields.message : JSON.stringify(detail);
   return new ModelError(row.code, `${modelName} broke its stream off: ${message}`, {
     status,
@@ -114,9 +124,13 @@ function messageOf(code: ModelErrorCode, error: Error, modelName: string): strin
   return hint === undefined ? `${modelName}: ${said(error)}` : `${modelName}: ${said(error)}. ${hint}`;
 }
 
+/** The message with those of its causes: the last one is what the network really said. */
 function said({ message, cause }: Error): string {
   const text = message.replace(/[.\s]+$/, "");
-  return cause instanceof Error && cause.message !== "" ? `${text}: ${cause.message}` : text;
+  if (!(cause instanceof Error)) return text;
+  const code = "code" in cause ? String(cause.code) : "";
+  const why = cause.message === "" ? code : said(cause);
+  return why === "" ? text : `${text}: ${why}`;
 }
 
 /** OpenAI's servers may say themselves whether to try again. */

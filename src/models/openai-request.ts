@@ -71,13 +71,16 @@ function instructed(messages: readonly ChatMessage[], output: OutputSpec): ChatM
   return [{ role: "system", content: instruction }, ...messages];
 }
 
-const assistantKeys = ["role", "content", "name", "refusal", "audio", "tool_calls"];
+const plainKeys = ["role", "content", "name"];
+const assistantKeys = [...plainKeys, "refusal", "audio", "tool_calls"];
+const toolKeys = ["role", "content", "tool_call_id"];
 
-/** Assistant messages may carry other providers' data, which this API would refuse. */
+/** Messages may carry other providers' data or an application's own, which this API would refuse. */
 function withoutForeignData(message: ChatMessage): ChatMessage {
-  if (message.role !== "assistant") return message;
-  if (Object.keys(message).every((key) => assistantKeys.includes(key))) return message;
+  const { role } = message;
+  const keys = role === "assistant" ? assistantKeys : role === "tool" ? toolKeys : plainKeys;
+  if (Object.keys(message).every((key) => keys.includes(key))) return message;
   return Object.fromEntries(
-    Object.entries(message).filter(([key]) => assistantKeys.includes(key)),
+    Object.entries(message).filter(([key]) => keys.includes(key)),
   ) as unknown as ChatMessage;
 }

@@ -1,5 +1,9 @@
 /** The `data:` fields of a server-sent event stream, as they arrive, from the body of a fetch response. */
+import { StringDecoder } from "node:string_decoder";
 import { createParser } from "eventsource-parser";
+
+/** What marks the end of a stream. */
+export const endMark = "[DONE]";
 
 /**
  * Every chunk of the network gives the data of the events that it completes, in one array. Leaving early
@@ -8,27 +12,30 @@ import { createParser } from "eventsource-parser";
 export async function* sseData(body: ReadableStream<Uint8Array>): AsyncGenerator<string[], void> {
   let batch: string[] = [];
   const parser = createParser({ onEvent: ({ data }) => batch.push(data) });
-  const decoder = new TextDecoder();
+  const decoder = new StringDecoder("utf8");
   const reader = body.getReader();
   let isDone = false;
+  let isMarkedDone = false;
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) {
         isDone = true;
         // A last event without its blank line is told too: some servers end so.
-        parser.feed(`${decoder.decode()}\n\n`);
+        parser.feed(`${decoder.end()}\n\n`);
         if (batch.length > 0) yield batch;
         return;
       }
-      parser.feed(decoder.decode(value, { stream: true }));
+      parser.feed(decoder.write(Buffer.from(value.buffer, value.byteOffset, value.byteLength)));
       if (batch.length === 0) continue;
       const ready = batch;
       batch = [];
+      isMarkedDone = ready.at(-1) === endMark;
       yield ready;
     }
   } finally {
-    if (!isDone) await finishReading(reader);
+    if (isMarkedDone && !isDone) await finishReading(reader);
+    else if (!isDone) await reader.cancel();
   }
 }
 
