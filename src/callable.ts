@@ -66,7 +66,7 @@ export function withTimeout<A extends unknown[], T>(
   if (ms === undefined) {
     throw new UsageError(
       "invalid_option",
-      "withTimeout needs a limit in milliseconds: withTimeout(fn, 5_000).",
+      "withTimeout needs a timeout in milliseconds: withTimeout(fn, 5_000).",
     );
   }
   checkTimeout(ms);

@@ -3,13 +3,14 @@ import type { JsonObject } from "./json.ts";
 import { isPlainObject, kindOf } from "./json.ts";
 import type { Parser } from "./schema.ts";
 
-export type DerivedInput =
-  | {
-      readonly kind: "positional";
-      readonly parser: Parser<unknown>;
-      args(input: unknown, context: unknown): unknown[];
-    }
-  | { readonly kind: "impossible"; readonly why: string };
+/** An input that is passed as the method's own parameters. */
+export interface PositionalInput {
+  readonly kind: "positional";
+  readonly parser: Parser<unknown>;
+  args(input: unknown, context: unknown): unknown[];
+}
+
+export type DerivedInput = PositionalInput | { readonly kind: "impossible"; readonly why: string };
 
 interface Parameter {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** What the model may call: tools made from methods or functions, and what a tool is given when it runs. */
 import "reflect-metadata";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type DerivedInput, deriveInput } from "./derived-input.ts";
+import { deriveInput, type PositionalInput } from "./derived-input.ts";
 import { UsageError } from "./errors.ts";
 import { type JsonObject, kindOf } from "./json.ts";
 import { type InferOutput, type Parser, parserOf, type Validated } from "./schema.ts";
@@ -121,7 +121,7 @@ interface ToolMark {
   readonly options: ToolOptions;
   readonly parser: Parser<unknown> | undefined;
   /** What `design:paramtypes` said, where the options give no `input`. */
-  readonly derived?: DerivedInput | undefined;
+  readonly derived?: PositionalInput | undefined;
 }
 
 const toolsKey = "llmethod:tools";
@@ -133,7 +133,7 @@ function markMethod([first, second, third]: readonly unknown[], mark: ToolMark):
     if (second.kind !== "method" || typeof first !== "function") throw notAMethod(second.name, second.kind);
     if (second.private) throw notAMethod(second.name, "private (#) member");
     Object.defineProperty(first, toolMark, {
-      value: { ...mark, derived: derivedFor(mark, first, undefined) },
+      value: { ...mark, derived: derivedFor(mark, second.name, first, undefined) },
     });
     return;
   }
@@ -148,17 +148,27 @@ function markMethod([first, second, third]: readonly unknown[], mark: ToolMark):
     }
   }
   const types: unknown = Reflect.getMetadata("design:paramtypes", target, key);
-  const derived = derivedFor(mark, method ?? descriptor?.get, types);
+  const derived = derivedFor(mark, key, method ?? descriptor?.get, types);
   const own: Map<string | symbol, ToolMark> = new Map(Reflect.getOwnMetadata(toolsKey, target) ?? []);
   own.set(key, { ...mark, derived });
   Reflect.defineMetadata(toolsKey, own, target);
 }
 
 /** Of a method under an LLM function's decorator, the body's own parameters count. */
-function derivedFor({ parser }: ToolMark, method: unknown, types: unknown): DerivedInput | undefined {
+function derivedFor(
+  { options, parser }: ToolMark,
+  key: string | symbol,
+  method: unknown,
+  types: unknown,
+): PositionalInput | undefined {
   if (parser !== undefined || typeof method !== "function") return undefined;
   const body = methodAccessor in method ? method[methodAccessor] : method;
-  return deriveInput(body as () => unknown, types);
+  const derived = deriveInput(body as () => unknown, types);
+  if (derived?.kind !== "impossible") return derived;
+  throw new UsageError(
+    "invalid_tool",
+    `The tool ${options.name ?? String(key)} needs "input": ${derived.why}.`,
+  );
 }
 
 /** On what an LLM function's decorator leaves in a method's place: the body, so that `@tool` can stand above. */
@@ -198,11 +208,8 @@ export function toolsOf(owner: object): Tool[] {
 function methodTool(owner: object, key: string | symbol, { options, parser, derived }: ToolMark): Tool {
   const name = options.name ?? String(key);
   const call = (args: readonly unknown[]): unknown => Reflect.apply(Reflect.get(owner, key), owner, args);
-  if (parser === undefined && derived?.kind === "positional") {
+  if (parser === undefined && derived !== undefined) {
     return makeTool(name, options, derived.parser, (input, context) => call(derived.args(input, context)));
-  }
-  if (parser === undefined && derived?.kind === "impossible") {
-    throw new UsageError("invalid_tool", `The tool ${name} needs "input": ${derived.why}.`);
   }
   return makeTool(name, options, parser ?? inputParser(options, name), (input, context) =>
     call([input, context]),

@@ -65,14 +65,16 @@ describe("a decorator", () => {
 
 describe("a tool without input", () => {
   test("is refused where its method takes parameters, with both ways out", () => {
-    class Weather {
-      @tool({ description: "The weather" })
-      forecast(city: string): string {
-        return city;
+    const define = () => {
+      class Weather {
+        @tool({ description: "The weather" })
+        forecast(city: string): string {
+          return city;
+        }
       }
-    }
-    const ask = llmFunction({ model, toolkit: [new Weather()] })(() => prompt`x`);
-    expect(() => ask()).toThrow(
+      return Weather;
+    };
+    expect(define).toThrow(
       expect.objectContaining({
         name: "UsageError",
         code: "invalid_tool",
@@ -84,26 +86,30 @@ describe("a tool without input", () => {
   });
 
   test("is refused also where the method stands above an LLM function", () => {
-    class Weather {
-      @tool({ description: "The weather" })
-      @llmFunction({ model })
-      forecast(city: string): Run<string> {
-        return prompt`${city}`;
+    const define = () => {
+      class Weather {
+        @tool({ description: "The weather" })
+        @llmFunction({ model })
+        forecast(city: string): Run<string> {
+          return prompt`${city}`;
+        }
       }
-    }
-    const ask = llmFunction({ model, toolkit: [new Weather()] })(() => prompt`x`);
-    expect(() => ask()).toThrow(expect.objectContaining({ code: "invalid_tool" }));
+      return Weather;
+    };
+    expect(define).toThrow(expect.objectContaining({ code: "invalid_tool" }));
   });
 
   test("is refused where all parameters have defaults or are collected", () => {
-    class Weather {
-      @tool({ description: "The weather" })
-      forecast(city = "Bonn", ...more: string[]): string {
-        return city + more.join();
+    const define = () => {
+      class Weather {
+        @tool({ description: "The weather" })
+        forecast(city = "Bonn", ...more: string[]): string {
+          return city + more.join();
+        }
       }
-    }
-    const ask = llmFunction({ model, toolkit: [new Weather()] })(() => prompt`x`);
-    expect(() => ask()).toThrow(expect.objectContaining({ code: "invalid_tool" }));
+      return Weather;
+    };
+    expect(define).toThrow(expect.objectContaining({ code: "invalid_tool" }));
   });
 
   test("works where the method takes none", async () => {
