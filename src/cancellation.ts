@@ -118,6 +118,19 @@ export class MemoryCancellationManager extends CancellationManager {
   }
 }
 
+/** How long anybody waits for a manager's answer, in ms: it coordinates, and must hold nobody up. */
+export const patienceMs = 1000;
+
+/** The answer of a manager, or an error where it does not come in time. */
+export function patience<T>(answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`the cancellation manager did not answer within ${patienceMs} ms`));
+    }, patienceMs).unref();
+    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
 const managerMethods = ["register", "cancel", "isCancelled", "cleanup", "activeRuns", "watch"] as const;
 
 export function checkManager(manager: unknown): asserts manager is CancellationManager {

@@ -77,10 +77,11 @@ async function* play<T, Answer>(
       stream = plan.model.stream(requestOf(plan, run, talk, isLast))[Symbol.asyncIterator]();
       let parsedLength = 0;
       while (partial.finishReason === undefined) {
+        timers.waiting();
         const step = await stop.race(stream.next());
         if (step.done === true) break;
         const event = partial.accept(step.value);
-        timers.beat(event !== undefined);
+        timers.arrived(event !== undefined);
         if (event === undefined) continue;
         yield event as EngineEvent<T>;
         stop.throwIfStopped();

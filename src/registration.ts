@@ -1,49 +1,64 @@
 /** A run's entry with the cancellation manager: made before it works, watched, removed when it has ended. */
-import type { CancellationManager, StopRequest } from "./cancellation.ts";
+import type { StopSource } from "./abort.ts";
+import { type CancellationManager, patience, patienceMs } from "./cancellation.ts";
 import { runtime } from "./runtime.ts";
 
-/** A manager that does not answer must not hold up a run: after so many ms the run goes on without it. */
-const patienceMs = 1000;
+/** Entries on their way out, so that a newer run with the same id does not lose its own to a slow removal. */
+const leaving = new Map<string, Promise<void>>();
 
 export class Registration {
   readonly #manager: CancellationManager;
   readonly #runId: string;
+  readonly #stop: StopSource;
   readonly #registered: Promise<void>;
   #isRegistered = false;
-  #unwatch = () => {};
+  #unwatch: (() => void) | undefined;
 
-  constructor(runId: string, onCancel: (request: StopRequest) => void) {
+  constructor(runId: string, stop: StopSource) {
     this.#manager = runtime.manager;
     this.#runId = runId;
-    this.#registered = this.#begin(onCancel);
+    this.#stop = stop;
+    this.#registered = this.#begin();
   }
 
-  /** Resolves when a request that came before the start is known, or the manager has failed or not answered. */
+  /** Resolves when a request that came before the start is known; at a stop; or when patience has run out. */
   async ready(): Promise<void> {
     if (this.#isRegistered) return;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
         runtime.report("The cancellation manager is slow to register runs", `${patienceMs} ms have passed`);
         resolve();
       }, patienceMs);
+      const unlink = this.#stop.onStop(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#registered.then(() => {
+        clearTimeout(timer);
+        unlink();
+        resolve();
+      });
     });
-    await Promise.race([this.#registered, patience]);
-    clearTimeout(timer);
   }
 
   /** Removes the entry; with a manager in memory at once, so that a new run may take the same id. */
-  end(): Promise<void> {
-    this.#unwatch();
-    return this.#isRegistered ? this.#cleanup() : this.#registered.then(() => this.#cleanup());
+  async end(): Promise<void> {
+    this.#endWatch();
+    const cleaned = this.#isRegistered ? this.#cleanup() : this.#registered.then(() => this.#cleanup());
+    const gone = patience(cleaned).catch((error) => this.#report(error));
+    leaving.set(this.#runId, gone);
+    await gone;
+    if (leaving.get(this.#runId) === gone) leaving.delete(this.#runId);
   }
 
-  async #begin(onCancel: (request: StopRequest) => void): Promise<void> {
+  async #begin(): Promise<void> {
+    const cancel = ({ reason }: { reason: unknown }) => this.#stop.stop("cancel", reason);
     try {
+      await leaving.get(this.#runId);
       await this.#manager.register(this.#runId);
-      this.#unwatch = this.#manager.watch(this.#runId, onCancel, (error) => this.#report(error));
+      this.#unwatch = this.#manager.watch(this.#runId, cancel, (error) => this.#report(error));
       const request = await this.#manager.isCancelled(this.#runId);
-      if (request !== undefined) onCancel(request);
+      if (request !== undefined) cancel(request);
     } catch (error) {
       this.#report(error);
     }
@@ -51,9 +66,19 @@ export class Registration {
   }
 
   async #cleanup(): Promise<void> {
-    this.#unwatch();
+    this.#endWatch();
     try {
       await this.#manager.cleanup(this.#runId);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  #endWatch(): void {
+    const unwatch = this.#unwatch;
+    this.#unwatch = undefined;
+    try {
+      unwatch?.();
     } catch (error) {
       this.#report(error);
     }

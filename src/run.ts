@@ -166,17 +166,19 @@ class LiveRunStream<T> implements RunStream<T> {
     const { options, abortGraceMs } = this.#spec;
     const log = this.#log;
     const stop = this.#stop;
+    const graceMs = () => Math.min(abortGraceMs, stop.stopped?.graceMs ?? abortGraceMs);
     return {
       runId,
       stop,
       options,
       timeouts: timeoutsOf(options.timeout),
-      graceMs: () => Math.min(abortGraceMs, stop.stopped?.graceMs ?? abortGraceMs),
+      graceMs,
       get isWatched() {
         return log.hasReaders;
       },
       orphan: (work) => this.#orphans.push(work.catch(() => {})),
-      within: (inner, callId, work) => runtime.within({ runId, callId, stop: inner, runStop: stop }, work),
+      within: (inner, callId, work) =>
+        runtime.within({ runId, callId, stop: inner, runStop: stop, graceMs }, work),
     };
   }
 
@@ -188,9 +190,7 @@ class LiveRunStream<T> implements RunStream<T> {
     if (abortSignal !== undefined) this.#unlink.push(linkSignal(abortSignal, stop));
     if (parent !== undefined) {
       // The parent waits no longer than its own grace: a nested run has to be done before that.
-      const forward = ({ reason, graceMs }: Stop) => {
-        stop.stop("parent", reason, graceMs === undefined ? undefined : graceMs * 0.8);
-      };
+      const forward = ({ reason }: Stop) => stop.stop("parent", reason, parent.graceMs() * 0.8);
       for (const source of new Set([parent.stop, parent.runStop])) this.#unlink.push(source.onStop(forward));
     }
     if (total !== undefined) {
@@ -200,13 +200,11 @@ class LiveRunStream<T> implements RunStream<T> {
   }
 
   async #drive(): Promise<void> {
-    const registration = new Registration(this.runId, (request) => {
-      this.#stop.stop("cancel", request.reason);
-    });
+    const registration = new Registration(this.runId, this.#stop);
     this.#log.push(this.#stamped({ type: "run-start" }));
     let end: RunEnd<T>;
     try {
-      await Promise.race([registration.ready(), this.#stopped()]);
+      await registration.ready();
       end = { status: "completed", value: await this.#drain() };
     } catch (error) {
       end = this.#failure(error);
@@ -216,12 +214,6 @@ class LiveRunStream<T> implements RunStream<T> {
     this.#finish(end);
     await cleaned;
     await Promise.allSettled(this.#orphans);
-  }
-
-  #stopped(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#unlink.push(this.#stop.onStop(() => resolve()));
-    });
   }
 
   /** The one loop that every mode goes through; it waits for readers, where there are any. */

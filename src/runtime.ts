@@ -1,7 +1,12 @@
 /** What one process holds: its defaults, its cancellation manager, its live runs, and the run at work. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Stop, StopSource } from "./abort.ts";
-import { type CancellationManager, checkManager, MemoryCancellationManager } from "./cancellation.ts";
+import {
+  type CancellationManager,
+  checkManager,
+  MemoryCancellationManager,
+  patience,
+} from "./cancellation.ts";
 import { UsageError } from "./errors.ts";
 import { kindOf, textOf } from "./json.ts";
 import { isModel, type Model } from "./model.ts";
@@ -31,6 +36,8 @@ export interface CurrentRun {
   readonly stop: StopSource;
   /** Stops the run: reaches runs that a tool began and left behind, too. */
   readonly runStop: StopSource;
+  /** How long this run waits for what it told to stop, in ms. */
+  graceMs(): number;
 }
 
 /** A run that has not ended, as the process knows it. */
@@ -176,16 +183,17 @@ export function activeRuns(): Promise<ReadonlyMap<string, boolean>> {
   return runtime.manager.activeRuns();
 }
 
-/** Through the manager; where that is down, a run of this process is still reached directly. */
+/** Through the manager; a run of this process is reached directly, whether the manager answers or not. */
 async function requestStop(runId: string, reason: unknown, local: LiveRun | undefined): Promise<boolean> {
   try {
-    return (await runtime.manager.cancel(runId, reason)) || local !== undefined;
+    const asked = runtime.manager.cancel(runId, reason);
+    local?.stop("cancel", reason);
+    return (await patience(asked)) || local !== undefined;
   } catch (error) {
     if (local === undefined) throw error;
+    local.stop("cancel", reason);
     runtime.report("The cancellation manager could not store a stop request", error);
     return true;
-  } finally {
-    local?.stop("cancel", reason);
   }
 }
 

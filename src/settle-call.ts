@@ -69,7 +69,7 @@ export function executeCall(tool: Tool, input: unknown, env: CallEnvironment): P
       timeoutMs === undefined
         ? undefined
         : setTimeout(() => {
-            callStop.stop("timeout", new TimeoutError("tool", timeoutMs), env.graceMs());
+            callStop.stop("timeout", new TimeoutError("tool", timeoutMs));
           }, timeoutMs);
     const finish = (outcome: CallOutcome) => {
       clearTimeout(grace);
@@ -79,7 +79,7 @@ export function executeCall(tool: Tool, input: unknown, env: CallEnvironment): P
       settle(outcome);
     };
     const unlink = env.runStop.onStop((stop) => {
-      callStop.stop(stop.cause, stop.reason, env.graceMs());
+      callStop.stop(stop.cause, stop.reason);
     });
     callStop.onStop((stop) => {
       clearTimeout(deadline);

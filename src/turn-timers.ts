@@ -8,18 +8,30 @@ export class TurnTimers {
   #firstToken: NodeJS.Timeout | undefined;
   readonly #idle: NodeJS.Timeout | undefined;
 
+  #isWaiting = true;
+
   /** All of them count from now: the start of the request. */
   constructor(timeouts: Timeouts, stop: StopSource) {
+    const fire = (which: TimeoutKind, ms: number) => stop.stop("timeout", new TimeoutError(which, ms));
     const start = (which: TimeoutKind, ms: number | undefined) =>
-      ms === undefined ? undefined : setTimeout(() => stop.stop("timeout", new TimeoutError(which, ms)), ms);
+      ms === undefined ? undefined : setTimeout(() => fire(which, ms), ms);
     this.#turn = start("turn", timeouts.turn);
     this.#firstToken = start("firstToken", timeouts.firstToken);
-    this.#idle = start("idle", timeouts.idle);
+    const { idle } = timeouts;
+    this.#idle =
+      idle === undefined ? undefined : setTimeout(() => this.#isWaiting && fire("idle", idle), idle);
+  }
+
+  /** The model is asked for more: only this wait is idle time, not that for a slow reader. */
+  waiting(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#idle?.refresh();
   }
 
   /** The model sent something; `isVisible` where a user could see it. */
-  beat(isVisible: boolean): void {
-    this.#idle?.refresh();
+  arrived(isVisible: boolean): void {
+    this.#isWaiting = false;
     if (isVisible && this.#firstToken !== undefined) {
       clearTimeout(this.#firstToken);
       this.#firstToken = undefined;

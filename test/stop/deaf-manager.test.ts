@@ -5,7 +5,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { chatOf } from "./ask.ts";
 import { BrokenManager } from "./broken-manager.ts";
 import { talks, waits } from "./own-models.ts";
-import { noMoreTimersThan, soon, timers, until } from "./stage.ts";
+import { soon, until } from "./stage.ts";
+import { watchTimers } from "./timer-watch.ts";
 
 const faults: Error[] = [];
 configure({ onFault: (fault) => faults.push(fault) });
@@ -44,10 +45,10 @@ describe("a manager that never answers", () => {
   });
 
   test("leaves no timer behind a run that was stopped before it was registered", async () => {
-    const before = timers();
+    using watch = watchTimers();
     const run = chatOf(talks("All.")).stream("Go");
     run.cancel("halt");
     await run.outcome;
-    await noMoreTimersThan(before);
+    expect(watch.left).toEqual([]);
   });
 });

@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chatOf, taskOf } from "./ask.ts";
 import { checkInvariants, ended } from "./checks.ts";
 import { aborted, calls, delta, finish, own, talks, thenWaits, waits } from "./own-models.ts";
-import { loops, noMoreTimersThan, timers, until } from "./stage.ts";
-import { ignores } from "./tools-told.ts";
+import { loops, until } from "./stage.ts";
+import { watchTimers } from "./timer-watch.ts";
+import { ignores, obeys } from "./tools-told.ts";
 
 const modes = ["awaited", "streamed"] as const;
 
@@ -328,7 +329,7 @@ describe("what a run leaves behind", () => {
     const stuck = tool({ name: "stuck", description: "Never ends", execute: ignores });
     const minute = 60_000;
     const timeout = { total: minute, turn: minute, firstToken: minute, idle: minute, tool: minute };
-    const before = timers();
+    using watch = watchTimers();
     const fast = chatOf(talks("All."));
     await fast("Go", { timeout });
     for (const model of [waits(), calls("stuck")]) {
@@ -337,6 +338,15 @@ describe("what a run leaves behind", () => {
       run.cancel("halt");
       checkInvariants(await ended(run));
     }
+    const obedient = tool({
+      name: "obedient",
+      description: "Obeys",
+      execute: (_input, context) => obeys(context),
+    });
+    const told = chatOf(calls("obedient"), [obedient], { abortGraceMs: minute }).stream("Go", { timeout });
+    await until(() => told.history.length === 3);
+    told.cancel("halt");
+    checkInvariants(await ended(told));
     const quick = tool({ name: "quick", description: "Quick", execute: () => "found" });
     const later = chatOf(thenWaits("quick"), [quick], { abortGraceMs: minute }).stream("Go", { timeout });
     await until(() => later.history.length === 4);
@@ -347,6 +357,6 @@ describe("what a run leaves behind", () => {
     await loops(3);
     waiting.cancel("halt");
     await waiting.outcome;
-    await noMoreTimersThan(before);
+    expect(watch.left).toEqual([]);
   });
 });

@@ -89,14 +89,6 @@ export async function until(check: () => boolean, what = "a condition", ms = 500
   }
 }
 
-/** How many timers the process has; the test runner's own come and go. */
-export const timers = (): number =>
-  process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
-
-/** No more timers than before, within a time far shorter than those that a run could have left. */
-export const noMoreTimersThan = (before: number): Promise<void> =>
-  until(() => timers() <= before, "the timers of a run to be cleared", 500);
-
 /** Within two seconds, or the word that it hangs. */
 export const soon = <T>(work: Promise<T>): Promise<T | "hangs"> =>
   Promise.race([work, new Promise<"hangs">((resolve) => setTimeout(resolve, 2000, "hangs").unref())]);

@@ -124,6 +124,25 @@ describe("a timeout", () => {
     expect(JSON.stringify(history)).toContain("timed out after 40 ms");
   });
 
+  test("of a tool that goes on all the same silences its progress", async () => {
+    const loud = tool({
+      name: "loud",
+      description: "Goes on telling",
+      timeout: 30,
+      execute: async (_input, { emit }) => {
+        for (let i = 0; i < 8; i++) {
+          emit(i);
+          await sleep(20);
+        }
+      },
+    });
+    const nap = tool({ name: "nap", description: "Sleeps", execute: () => sleep(150) });
+    const seen = await ended(chatOf(calls("loud", "nap"), [loud, nap], { abortGraceMs: 10 }).stream("Go"));
+    checkInvariants(seen);
+    expect(seen.outcome).toMatchObject({ status: "completed", text: "Done." });
+    expect(seen.events.filter(({ type }) => type === "tool-progress").length).toBeGreaterThan(0);
+  });
+
   test("and a stop during a tool's grace give one outcome", async () => {
     const stuck = tool({ name: "wait", description: "Waits", timeout: 30, execute: ignores });
     const run = chatOf(calls("wait"), [stuck], { abortGraceMs: 200 }).stream("Go");
