@@ -70,14 +70,17 @@ export class StopSource {
   /** The value of `work`, or `Stopped` as soon as the stop comes; a late rejection of `work` is taken care of. */
   race<T>(work: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const unlink = this.onStop((stop) => reject(new Stopped(stop)));
+      const stopped = (stop: Stop) => reject(new Stopped(stop));
+      // By hand, not by onStop: this wait happens once for every delta.
+      if (this.#stop === undefined) this.#listeners.add(stopped);
+      else stopped(this.#stop);
       work.then(
         (value) => {
-          unlink();
+          this.#listeners.delete(stopped);
           resolve(value);
         },
         (error) => {
-          unlink();
+          this.#listeners.delete(stopped);
           reject(error);
         },
       );

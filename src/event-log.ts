@@ -95,6 +95,7 @@ export class EventLog<T> {
   }
 
   #wakeReaders(): void {
+    if (this.#waiting.length === 0) return;
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }

@@ -140,7 +140,8 @@ const isWhole = new Set<FinishReason | undefined>(["stop", "tool-calls", "refusa
 
 /** A text cut inside a surrogate pair (half an emoji) is no valid JSON for many servers: the half goes. */
 function withoutHalf(text: string): string {
-  return (/[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text).toWellFormed();
+  const last = text.charCodeAt(text.length - 1);
+  return (last >= 0xd800 && last <= 0xdbff ? text.slice(0, -1) : text).toWellFormed();
 }
 
 /** The state that a patch names; none where the tool really finished, well or badly. */

@@ -139,10 +139,13 @@ function isRefusal(error: unknown): error is Error {
 }
 
 /** The data of the response, as it comes; a server that does not stream answers with one JSON body. */
-async function* batches(response: Response, modelName: string): AsyncGenerator<string[], void> {
-  if (response.headers.get("content-type")?.includes("application/json") === true) {
-    const body = await response.text();
-    if (!isPlainObject(parseJson(body))) throw streamError(body, modelName, "");
-    yield [body, endMark];
-  } else if (response.body !== null) yield* sseData(response.body);
+function batches(response: Response, modelName: string): AsyncGenerator<string[], void> {
+  const isWhole = response.headers.get("content-type")?.includes("application/json") === true;
+  return isWhole || response.body === null ? whole(response, modelName) : sseData(response.body);
+}
+
+async function* whole(response: Response, modelName: string): AsyncGenerator<string[], void> {
+  const body = await response.text();
+  if (!isPlainObject(parseJson(body))) throw streamError(body, modelName, "");
+  yield [body, endMark];
 }
