@@ -115,11 +115,14 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The reason of a stop as short text, for notes, patches and messages. */
+const reasonMax = 500;
+
+/** The reason of a stop as text of 500 characters at most, for notes, patches and messages. */
 export function describeStop(stop: Pick<Stop, "cause" | "reason">): string {
   const { reason, cause } = stop;
   const text = reason === undefined || reason === null ? "" : textOf(reason).toWellFormed();
-  return text === "" ? causeText[cause] : text;
+  if (text === "") return causeText[cause];
+  return text.length <= reasonMax ? text : `${text.slice(0, reasonMax).toWellFormed()}…`;
 }
 
 /** Whether an error only says that its work was aborted. */

@@ -3,8 +3,9 @@ import { Stopped } from "./abort.ts";
 import { type AnswerFormat, correctionRequest } from "./answer.ts";
 import { Conversation } from "./conversation.ts";
 import type { Engine, RunContext, RunEnd, RunView } from "./engine.ts";
-import { asError, ModelError, OutputError, TurnLimitError } from "./errors.ts";
+import { asError, ModelError, OutputError, TurnLimitError, UsageError } from "./errors.ts";
 import type { DeepPartial, EngineEvent, FinishReason, Patch } from "./events.ts";
+import { kindOf } from "./json.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import type { TurnLimit } from "./options.ts";
 import type { PartialTurn } from "./partial-turn.ts";
@@ -74,7 +75,7 @@ async function* play<T, Answer>(
       stop.throwIfStopped();
       partial.isRequested = true;
       timers = new TurnTimers(run.timeouts, stop);
-      stream = plan.model.stream(requestOf(plan, run, talk, isLast))[Symbol.asyncIterator]();
+      stream = begin(plan.model, requestOf(plan, run, talk, isLast));
       let parsedLength = 0;
       while (partial.finishReason === undefined) {
         timers.waiting();
@@ -146,6 +147,19 @@ function requestOf(
     abortSignal: run.stop.signal,
     runId: run.runId,
   };
+}
+
+function begin(model: Model, request: ModelRequest): AsyncIterator<ModelEvent> {
+  const stream: unknown = model.stream(request);
+  if (typeof stream === "object" && stream !== null && Symbol.asyncIterator in stream) {
+    return (stream as AsyncIterable<ModelEvent>)[Symbol.asyncIterator]();
+  }
+  Promise.resolve(stream).catch(() => {}); // a promise that fails is told of by this error already
+  throw new UsageError(
+    "invalid_option",
+    `stream(request) of the model ${model.name} must give an async iterable, not ${kindOf(stream)}. Write ` +
+      "async *stream(request) { … }.",
+  );
 }
 
 /** A stop that had come by the time of the failure is what ended the turn: SDKs throw their own errors then. */

@@ -14,6 +14,7 @@ interface OpenCall {
   toolName: string;
   input: string;
   isComplete: boolean;
+  isTold: boolean;
 }
 
 type Finish = Extract<ModelEvent, { type: "finish" }>;
@@ -97,16 +98,18 @@ export class ChunkReader {
     if (!isPlainObject(choice)) return;
     const delta = isPlainObject(choice.delta) ? choice.delta : choice.message;
     if (isPlainObject(delta)) this.#readDelta(delta, events);
-    if (typeof choice.finish_reason === "string") this.#finishReason = choice.finish_reason;
+    if (typeof choice.finish_reason === "string") {
+      this.#finishReason = choice.finish_reason;
+      // The usage is still to come, and perhaps a stop before it: what is complete is told now.
+      if (!isCut(choice.finish_reason)) this.#complete(events, () => true);
+    }
   }
 
   #finish(events: ModelEvent[]): void {
     // A server that closes with [DONE] but names no reason has said all that it will.
     const reason = this.#finishReason ?? "stop";
     const finishReason = this.#isRefusal ? "refusal" : reasonOf(reason, this.#calls.length > 0);
-    // At the output limit the last call was cut off in its arguments, whatever they look like.
-    // The content filter cuts there too.
-    if (finishReason !== "length" && finishReason !== "content-filter") this.#complete(events, () => true);
+    if (!isCut(reason)) this.#complete(events, () => true);
     const finish: Finish = { type: "finish", finishReason };
     events.push(this.#usage === undefined ? finish : { ...finish, usage: this.#usage });
   }
@@ -141,7 +144,9 @@ export class ChunkReader {
     // Some servers send the arguments as an object instead of its JSON text.
     const given = fields.arguments;
     const fragment = typeof given === "string" ? given : isPlainObject(given) ? JSON.stringify(given) : "";
-    if (fragment === "") return;
+    // An empty first fragment tells that the call has begun.
+    if (fragment === "" && call.isTold) return;
+    call.isTold = true;
     call.input += fragment;
     const { callId, toolName } = call;
     events.push({ type: "tool-input-delta", callId, toolName, delta: fragment });
@@ -168,7 +173,7 @@ export class ChunkReader {
     this.#complete(events, ({ input }) => input === "" || parseJson(input) !== undefined);
     const callId =
       id === "" ? `call_${randomId()}` : freeId(id, new Set(this.#calls.map((call) => call.callId)));
-    const call: OpenCall = { callId, sentId: id, toolName, input: "", isComplete: false };
+    const call: OpenCall = { callId, sentId: id, toolName, input: "", isComplete: false, isTold: false };
     this.#calls.push(call);
     if (index !== undefined) this.#atIndex.set(index, call);
     return call;
@@ -182,6 +187,11 @@ export class ChunkReader {
       events.push({ type: "tool-call", callId, toolName, input });
     }
   }
+}
+
+/** At the output limit, and by a content filter, the last call was cut off in its arguments, however they look. */
+function isCut(reason: string): boolean {
+  return reason === "length" || reason === "max_tokens" || reason === "content_filter";
 }
 
 function reasonOf(reason: string, hasCalls: boolean): Finish["finishReason"] {

@@ -75,6 +75,7 @@ describe("an answer", () => {
   it("streams the arguments of a call and then the whole call", async () => {
     local.server.script(answer(toolCall({ id: "call_1", name: "find", arguments: ['{"topic"', ':"sea"}'] })));
     expect(await ask(local.model())).toMatchObject([
+      { type: "tool-input-delta", callId: "call_1", toolName: "find", delta: "" },
       { type: "tool-input-delta", callId: "call_1", toolName: "find", delta: '{"topic"' },
       { type: "tool-input-delta", callId: "call_1", toolName: "find", delta: ':"sea"}' },
       { type: "tool-call", callId: "call_1", toolName: "find", input: '{"topic":"sea"}' },

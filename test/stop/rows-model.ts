@@ -3,7 +3,7 @@
 import type { Model } from "llmethod";
 import { expect } from "vitest";
 import { z } from "zod";
-import { answer, hang, hangBeforeHeaders, httpError, reasoning } from "../support/server.ts";
+import { answer, finishReason, hang, hangBeforeHeaders, httpError, reasoning } from "../support/server.ts";
 import {
   asked,
   call,
@@ -189,6 +189,38 @@ const speaking: StopCase[] = [
       kept: [said(`Let me look\n\n${note}`)],
       patches: [truncated("Let me look"), dropped("find")],
       text: "Let me look",
+      requests: 1,
+      earlyCloses: 1,
+    }),
+  },
+  {
+    row: 6,
+    title: "only the name of a call has come",
+    scene: (stage) => ({
+      answers: [answer(call("call_a", "find", [hang()]))],
+      toolkit: [stage.tool("find", returns("found"))],
+      stopWhen: async () => {
+        await stage.server.arrival();
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      },
+      kept: [],
+      patches: [dropped("find")],
+      requests: 1,
+      earlyCloses: 1,
+    }),
+  },
+  {
+    row: 7,
+    title: "the call is complete, but the end of the stream has not come",
+    scene: (stage) => ({
+      answers: [answer(call("call_a", "find", '{"n":1}'), finishReason("tool_calls"), hang())],
+      toolkit: [stage.tool("find", returns("found"))],
+      stopWhen: async () => {
+        await stage.heardOf("input call_a");
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      },
+      kept: [asked(null, ["call_a", "find", '{"n":1}']), resultLike("call_a", /halt.*not started/)],
+      patches: [cancelled("call_a", "find", "not-started")],
       requests: 1,
       earlyCloses: 1,
     }),
