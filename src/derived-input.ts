@@ -42,8 +42,9 @@ export function deriveInput(method: { toString(): string }, types: unknown): Der
   const plain = takesContext ? types.slice(0, -1) : types;
   const parameters: Parameter[] = [];
   for (const [index, type] of plain.entries()) {
-    const jsonType = jsonTypes.get(type);
-    const [, name, rest] = /^([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(=)?/u.exec(source[index] ?? "") ?? [];
+    const [, name, rest] =
+      /^([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(?:=\s*([\s\S]+))?$/u.exec(source[index] ?? "") ?? [];
+    const jsonType = jsonTypes.get(type) ?? literalType(rest);
     if (jsonType === undefined || name === undefined) {
       return {
         kind: "impossible",
@@ -62,6 +63,14 @@ export function deriveInput(method: { toString(): string }, types: unknown): Der
       return [...parameters.map(({ name }) => values[name]), ...(takesContext ? [context] : [])];
     },
   };
+}
+
+/** The type of a default that stands there as a literal: `limit = 5` needs no declared type. */
+function literalType(text: string | undefined): Parameter["type"] | undefined {
+  if (text === undefined) return undefined;
+  if (/^-?[\d.][\d._e]*$/i.test(text)) return "number";
+  if (/^(true|false)$/.test(text)) return "boolean";
+  return /^(["'])(?:\\.|(?!\1)[^\\])*\1$/.test(text) ? "string" : undefined;
 }
 
 function positionalParser(parameters: readonly Parameter[]): Parser<unknown> {

@@ -232,12 +232,26 @@ describe("a tool without input whose parameters the compiler cannot tell", () =>
     );
   });
 
-  test("refuses a default whose type is not written down, and never passes the context in its place", () => {
+  test("takes the type of a default that is a literal, and never passes the context in its place", async () => {
+    class Search {
+      @tool({ description: "Search" })
+      search(query: string, limit = 5, mode = "all", deep = false): string {
+        return `${query} ${limit} ${mode} ${deep}`;
+      }
+    }
+    expect(await call(new Search(), "search", { query: "sea" })).toBe("sea 5 all false");
+    expect(schema()).toMatchObject({
+      properties: { limit: { type: "number" }, mode: { type: "string" }, deep: { type: "boolean" } },
+      required: ["query"],
+    });
+  });
+
+  test("refuses another default whose type is not written down", () => {
     const define = () => {
       class Search {
         @tool({ description: "Search" })
-        search(query: string, limit = 5): string {
-          return `${query} ${limit}`;
+        search(query: string, since = new Date(0)): string {
+          return `${query} ${since.getTime()}`;
         }
       }
       return Search;
