@@ -43,7 +43,7 @@ describe("calls of one turn", () => {
     expect(performance.now() - before).toBeLessThan(1000);
     const [quick] = only(events, "tool-end");
     expect(quick?.durationMs).toBeGreaterThanOrEqual(9);
-    expect(quick?.durationMs).toBeLessThan(80);
+    expect(quick?.durationMs).toBeLessThan(1_000);
   });
 
   it("all begin before the first ends: 50 of them wait for each other", async () => {
