@@ -130,7 +130,12 @@ function allowsNull(schema: Node): boolean {
  * model write them, and many models write them anyway. Returns the same value where there is none.
  */
 export function withoutNulls(value: unknown, schema: JsonObject): unknown {
-  return strip(value, schema, schema);
+  return holdsNull(value) ? strip(value, schema, schema) : value;
+}
+
+function holdsNull(value: unknown): boolean {
+  if (typeof value !== "object") return false;
+  return value === null || Object.values(value).some(holdsNull);
 }
 
 function strip(value: unknown, schema: unknown, root: Node): unknown {

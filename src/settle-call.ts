@@ -88,13 +88,18 @@ export function executeCall(tool: Tool, input: unknown, env: CallEnvironment): P
         finish(givenUpOutcome(stop, timeoutMs));
       }, env.graceMs());
     });
-    work
-      .then(
-        (output) => returnedOutcome(output, callStop.stopped, timeoutMs),
-        (error) => thrownOutcome(error, callStop.stopped, timeoutMs),
-      )
-      .catch((failure) => failedOutcome(textOf(failure)))
-      .then(finish);
+    // A value whose own methods throw fails its call, and no more than that.
+    const finishWith = (outcomeOf: () => CallOutcome) => {
+      try {
+        finish(outcomeOf());
+      } catch (failure) {
+        finish(failedOutcome(textOf(failure)));
+      }
+    };
+    work.then(
+      (output) => finishWith(() => returnedOutcome(output, callStop.stopped, timeoutMs)),
+      (error) => finishWith(() => thrownOutcome(error, callStop.stopped, timeoutMs)),
+    );
   });
 }
 

@@ -71,16 +71,18 @@ function instructed(messages: readonly ChatMessage[], output: OutputSpec): ChatM
   return [{ role: "system", content: instruction }, ...messages];
 }
 
-const plainKeys = ["role", "content", "name"];
-const assistantKeys = [...plainKeys, "refusal", "audio", "tool_calls"];
-const toolKeys = ["role", "content", "tool_call_id"];
+const plainKeys = new Set(["role", "content", "name"]);
+const assistantKeys = new Set([...plainKeys, "refusal", "audio", "tool_calls"]);
+const toolKeys = new Set(["role", "content", "tool_call_id"]);
 
 /** Messages may carry other providers' data or an application's own, which this API would refuse. */
 function withoutForeignData(message: ChatMessage): ChatMessage {
   const { role } = message;
   const keys = role === "assistant" ? assistantKeys : role === "tool" ? toolKeys : plainKeys;
-  if (Object.keys(message).every((key) => keys.includes(key))) return message;
-  return Object.fromEntries(
-    Object.entries(message).filter(([key]) => keys.includes(key)),
-  ) as unknown as ChatMessage;
+  for (const key in message) {
+    if (keys.has(key)) continue;
+    const known = Object.entries(message).filter(([name]) => keys.has(name));
+    return Object.fromEntries(known) as unknown as ChatMessage;
+  }
+  return message;
 }
