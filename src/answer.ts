@@ -44,9 +44,10 @@ function jsonFormat<T>(parser: Parser<T>, name: string): AnswerFormat<T> {
     async read(text) {
       // The issues of the likeliest value: later ones are bystanders in the prose.
       let issues: readonly string[] | undefined;
-      for (const candidate of jsonCandidates(text)) {
-        const values = wrapped ? unwrapped(candidate) : [candidate];
-        for (const value of values) {
+      // The value of an enum is often written without quotes.
+      const bare = parser.jsonSchema.enum === undefined ? [] : [text.trim()];
+      for (const candidate of [...jsonCandidates(text), ...bare]) {
+        for (const value of wrapped ? unwrapped(candidate) : [candidate]) {
           const checked = await parser.validate(value);
           if (checked.ok) return checked;
           issues ??= checked.issues;

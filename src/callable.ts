@@ -4,7 +4,7 @@ import type { RunSpec } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { kindOf } from "./json.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
-import { callOptions, checkTimeout } from "./options.ts";
+import { callOptions, checkTimeout, timeoutsOf } from "./options.ts";
 import { callRun, type Run, type RunStream, streamRun } from "./run.ts";
 
 declare global {
@@ -42,8 +42,8 @@ export function callable<T>(name: string, invoke: Invoke<T>, self: unknown): (..
 }
 
 /**
- * Gives any LLM function or chat a time limit and keeps its type. A `timeout` in a call's own options comes
- * first where both set the same limit.
+ * Gives any LLM function or chat a time limit and keeps its type. Where a call's own
+ * `timeout` sets the same limit, the smaller one counts.
  *
  * @param ms the limit of the whole run in milliseconds, or limits by name
  * @throws UsageError `invalid_option` where `fn` is no LLM function or chat, or the limit no number
@@ -71,10 +71,17 @@ export function withTimeout<A extends unknown[], T>(
   }
   checkTimeout(ms);
   const { invoke, self } = bound as Bound<T>;
-  const limits = typeof ms === "number" ? { total: ms } : ms;
+  const limits = timeoutsOf(ms);
   const limited: Invoke<T> = (instance, args, options) => {
-    const own = typeof options.timeout === "number" ? { total: options.timeout } : options.timeout;
-    return invoke(instance, args, { ...options, timeout: { ...limits, ...own } });
+    return invoke(instance, args, { ...options, timeout: smallest(limits, timeoutsOf(options.timeout)) });
   };
   return callable(fn.name, limited, self) as (...args: A) => Run<T>;
+}
+
+function smallest(one: Timeouts, other: Timeouts): Timeouts {
+  const limits: Record<string, number> = {};
+  for (const [key, ms] of [...Object.entries(one), ...Object.entries(other)]) {
+    if (ms !== undefined) limits[key] = Math.min(ms, limits[key] ?? ms);
+  }
+  return limits;
 }

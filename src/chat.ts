@@ -7,6 +7,7 @@ import type { Patch, RunOutcome, Usage } from "./events.ts";
 import { parseHistory } from "./history.ts";
 import { isPlainObject, kindOf } from "./json.ts";
 import { loop } from "./loop.ts";
+import { refuseMisspeltOptions } from "./options.ts";
 import type { Prompt } from "./prompt.ts";
 import type { Run } from "./run.ts";
 import { append, type ChatMessage, type ContentPart, userMessage } from "./transcript.ts";
@@ -48,6 +49,7 @@ export function llmChat<Self = unknown>(
   return decorator<ChatReply>("llmChat", definition.name, (body, nameOf) => (self, args, options) => {
     const name = nameOf(self);
     const message = userMessage(checkMessage(args[0], name));
+    if (args.length > 1) refuseMisspeltOptions(args.at(-1));
     const { transcript, patches } = parseHistory(options.history);
     return {
       options,

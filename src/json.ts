@@ -41,6 +41,12 @@ export function kindOf(value: unknown): string {
   return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
 }
 
+/** The same, with the value where it is short: `a number (NaN)`, `a string ("")`. */
+export function shown(value: unknown): string {
+  if (typeof value === "number") return Number.isFinite(value) ? `a number (${value})` : String(value);
+  return typeof value === "string" && value.length <= 40 ? `a string ("${value}")` : kindOf(value);
+}
+
 /** The JSON text of a value, or `undefined` where it has none (functions, cycles, bigints). */
 export function jsonText(value: unknown): string | undefined {
   try {

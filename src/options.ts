@@ -1,6 +1,6 @@
 /** The call options: what a caller may pass to one call, told from the other arguments by their keys, checked. */
 import { UsageError } from "./errors.ts";
-import { isPlainObject, type JsonObject, jsonText, kindOf } from "./json.ts";
+import { isPlainObject, type JsonObject, jsonText, kindOf, shown } from "./json.ts";
 import type { ChatMessage } from "./transcript.ts";
 
 /** Limits in milliseconds. Each counts from the start of a request, `total` from the start of the run. */
@@ -49,17 +49,34 @@ const timeoutKeys = ["total", "turn", "firstToken", "idle", "tool"] as const;
 export function callOptions(args: readonly unknown[]): CallOptions {
   const last = args.at(-1);
   if (!isPlainObject(last)) return {};
-  const foreign = Object.keys(last).filter((key) => !optionKeys.has(key));
+  const foreign = foreignKeys(last);
   if (foreign.length === 0) return checkOptions(last);
-  const isMeant = last.abortSignal instanceof AbortSignal || isMessages(last.history);
-  if (isMeant) {
-    const held = last.abortSignal === undefined ? "a history" : "an abortSignal";
-    throw invalid(
-      `The call options hold ${held} and the unknown ${foreign.join(", ")}: they would be taken for an ordinary ` +
-        `argument and be lost. Known options: ${[...optionKeys].join(", ")}.`,
-    );
-  }
+  const holdsSignal = Object.values(last).some((value) => value instanceof AbortSignal);
+  if (holdsSignal || isMessages(last.history)) throw misspelt(foreign);
   return {};
+}
+
+/**
+ * For calls whose arguments but the options are known (a chat's): an object with one of the options and another
+ * key is a mistake.
+ *
+ * @throws UsageError `invalid_option`
+ */
+export function refuseMisspeltOptions(value: unknown): void {
+  if (!isPlainObject(value)) return;
+  const foreign = foreignKeys(value);
+  if (foreign.length > 0 && foreign.length < Object.keys(value).length) throw misspelt(foreign);
+}
+
+function foreignKeys(value: Record<string, unknown>): string[] {
+  return Object.keys(value).filter((key) => !optionKeys.has(key));
+}
+
+function misspelt(foreign: readonly string[]): UsageError {
+  return invalid(
+    `The call options hold the unknown ${foreign.join(", ")}: the object would be taken for an ordinary argument, and ` +
+      `its options be lost. Known options: ${[...optionKeys].join(", ")}.`,
+  );
 }
 
 function isMessages(value: unknown): boolean {
@@ -76,7 +93,7 @@ function checkOptions(options: Record<string, unknown>): CallOptions {
   }
   if (timeout !== undefined) checkTimeout(timeout);
   if (runId !== undefined && (typeof runId !== "string" || runId === "")) {
-    throw invalid(`"runId" must be a string that is not empty, not ${kindOf(runId)}.`);
+    throw invalid(`"runId" must be a string that is not empty, not ${shown(runId)}.`);
   }
   if (history !== undefined && !Array.isArray(history)) {
     throw new UsageError(
@@ -87,7 +104,8 @@ function checkOptions(options: Record<string, unknown>): CallOptions {
   }
   if (maxTurns !== undefined) checkTurnLimit(maxTurns);
   if (metadata !== undefined && (!isPlainObject(metadata) || jsonText(metadata) === undefined)) {
-    throw invalid(`"metadata" must be a plain JSON object, not ${kindOf(metadata)}.`);
+    const given = isPlainObject(metadata) ? "one with values that JSON has not" : kindOf(metadata);
+    throw invalid(`"metadata" must be a plain JSON object, not ${given}.`);
   }
   return options as CallOptions;
 }
@@ -111,10 +129,7 @@ const maxDelayMs = 2_147_483_647;
 function checkMs(value: unknown, name: string): void {
   if (value === undefined) return;
   if (typeof value === "number" && value >= 0 && value <= maxDelayMs) return;
-  throw invalid(
-    `"${name}" must be a number of milliseconds from 0 to ${maxDelayMs}, not ` +
-      `${typeof value === "number" ? value : kindOf(value)}.`,
-  );
+  throw invalid(`"${name}" must be a number of milliseconds from 0 to ${maxDelayMs}, not ${shown(value)}.`);
 }
 
 /** The limits by name; a number is the total. */

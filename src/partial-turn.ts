@@ -2,6 +2,7 @@
 import { UsageError } from "./errors.ts";
 import type { EngineEvent, FinishReason, Patch, ToolStatus, Usage } from "./events.ts";
 import { freeId, validArguments, validToolName } from "./history.ts";
+import { kindOf } from "./json.ts";
 import type { ModelEvent } from "./model.ts";
 import type { ContentPart, Exchange, ToolMessage, Turn } from "./transcript.ts";
 
@@ -48,6 +49,7 @@ export class PartialTurn {
 
   /** Takes in what the model said; gives the event that tells of it, where there is one. */
   accept(event: ModelEvent): EngineEvent | undefined {
+    checkEvent(event);
     switch (event.type) {
       case "text-delta":
         this.text += event.delta;
@@ -71,10 +73,7 @@ export class PartialTurn {
         this.usage = event.usage;
         return undefined;
       default:
-        throw new UsageError(
-          "invalid_option",
-          `The model sent an event of the unknown type ${JSON.stringify((event satisfies never as ModelEvent).type)}.`,
-        );
+        return event satisfies never;
     }
   }
 
@@ -135,6 +134,33 @@ export class PartialTurn {
   }
 }
 
+const eventFields: Readonly<Record<ModelEvent["type"], readonly string[]>> = {
+  "text-delta": ["delta"],
+  "reasoning-delta": ["delta"],
+  "tool-input-delta": ["callId", "toolName", "delta"],
+  "tool-call": ["callId", "toolName", "input"],
+  finish: ["finishReason"],
+};
+
+/** Models are foreign code: what is not of the form ends the run as an error that names it. */
+function checkEvent(event: unknown): void {
+  const fields: Readonly<Record<string, unknown>> =
+    typeof event === "object" && event !== null ? (event as Record<string, unknown>) : {};
+  const known = Object.hasOwn(eventFields, String(fields.type))
+    ? eventFields[fields.type as ModelEvent["type"]]
+    : undefined;
+  if (known === undefined) {
+    const given = fields.type === undefined ? kindOf(event) : JSON.stringify(fields.type);
+    const types = Object.keys(eventFields).join(", ");
+    throw new UsageError("invalid_option", `The model sent ${given}; its events are ${types}.`);
+  }
+  for (const name of known) {
+    if (typeof fields[name] === "string") continue;
+    const what = `"${name}" of the event ${String(fields.type)} must be a string, not ${kindOf(fields[name])}`;
+    throw new UsageError("invalid_option", `${what}: a call's input is its JSON text.`);
+  }
+}
+
 /** The ends at which a text has nothing more to come. */
 const isWhole = new Set<FinishReason | undefined>(["stop", "tool-calls", "refusal"]);
 
@@ -161,11 +187,9 @@ export function stoppedOutcome(reason: string, detail = ""): CallOutcome {
   return cancelled("cancelled", detail === "" ? content : `${content} ${detail}`);
 }
 
-export function unknownOutcome(reason: string): CallOutcome {
-  return cancelled(
-    "unknown",
-    `[stopped: ${reason}] The tool did not stop in time: outcome unknown, it may have taken effect.`,
-  );
+export function unknownOutcome(reason: string, detail = ""): CallOutcome {
+  const content = `[stopped: ${reason}] The tool did not stop in time: outcome unknown, it may have taken effect.`;
+  return cancelled("unknown", detail === "" ? content : `${content} ${detail}`);
 }
 
 function cancelled(status: "cancelled" | "unknown", content: string): CallOutcome {

@@ -1,6 +1,6 @@
 /** Prompts: the template tag whose value stands for a method's answer, and the parts that go into it. */
 import { UsageError } from "./errors.ts";
-import { jsonText, kindOf } from "./json.ts";
+import { jsonText, kindOf, shown } from "./json.ts";
 import type { ContentPart } from "./transcript.ts";
 
 /** What a prompt tag really gives; users see `never`, so that the method's declared type stands. */
@@ -48,6 +48,12 @@ export function prompt(
   ...values: readonly unknown[]
 ): never {
   // The type is a promise to the compiler, not to the run: what is returned is read by the decorator.
+  if (typeof first !== "function" && !Array.isArray(first)) {
+    throw new UsageError(
+      "invalid_prompt",
+      `prompt is a template tag: prompt\`…\`, not prompt(${shown(first)}).`,
+    );
+  }
   return (typeof first === "function" ? new DeferredPrompt(first) : template(first, values)) as never;
 }
 

@@ -166,6 +166,7 @@ class LiveRunStream<T> implements RunStream<T> {
     const { options, abortGraceMs } = this.#spec;
     const log = this.#log;
     const stop = this.#stop;
+    const adopt = (work: Promise<unknown>) => void this.#orphans.push(work.catch(() => {}));
     const graceMs = () => Math.min(abortGraceMs, stop.stopped?.graceMs ?? abortGraceMs);
     return {
       runId,
@@ -176,9 +177,9 @@ class LiveRunStream<T> implements RunStream<T> {
       get isWatched() {
         return log.hasReaders;
       },
-      orphan: (work) => this.#orphans.push(work.catch(() => {})),
+      orphan: adopt,
       within: (inner, callId, work) =>
-        runtime.within({ runId, callId, stop: inner, runStop: stop, graceMs }, work),
+        runtime.within({ runId, callId, stop: inner, runStop: stop, graceMs, adopt }, work),
     };
   }
 
@@ -192,6 +193,7 @@ class LiveRunStream<T> implements RunStream<T> {
       // The parent waits no longer than its own grace: a nested run has to be done before that.
       const forward = ({ reason }: Stop) => stop.stop("parent", reason, parent.graceMs() * 0.8);
       for (const source of new Set([parent.stop, parent.runStop])) this.#unlink.push(source.onStop(forward));
+      parent.adopt(this.#settled);
     }
     if (total !== undefined) {
       const timer = setTimeout(() => stop.stop("timeout", new TimeoutError("total", total)), total);
@@ -219,10 +221,16 @@ class LiveRunStream<T> implements RunStream<T> {
   /** The one loop that every mode goes through; it waits for readers, where there are any. */
   async #drain(): Promise<T> {
     const { events } = this.#engine;
-    for (;;) {
+    let turnedAt = performance.now();
+    for (let count = 1; ; count++) {
       if (this.#log.isHeld) await this.#log.demand();
       const step = await events.next();
       if (step.done === true) return step.value;
+      // A model that never waits for anything would let no timer fire, nor any stop come through.
+      if (count % 1024 === 0 && performance.now() - turnedAt > 10) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turnedAt = performance.now();
+      }
       this.#log.push(this.#stamped(step.value));
     }
   }
@@ -234,8 +242,8 @@ class LiveRunStream<T> implements RunStream<T> {
     return { status: "error", error: asError(error) };
   }
 
-  #finish(end: RunEnd<T>): void {
-    const view = this.#engine.view(end);
+  #finish(wanted: RunEnd<T>): void {
+    const { end, view } = this.#lastView(wanted);
     // Reader and caller each own their history: neither sees what the other does to it.
     const { turns: _, ...kept } = { ...view, history: copyJson(view.history) };
     this.#end = withJson({ runId: this.runId, ...view, ...end });
@@ -244,6 +252,19 @@ class LiveRunStream<T> implements RunStream<T> {
     this.#log.close();
     this.#resolveOutcome(this.#end);
     this.onEnd(this.#end);
+  }
+
+  /** An engine that cannot even tell what remains ends the run all the same, as an error. */
+  #lastView(end: RunEnd<T>): { end: RunEnd<T>; view: RunView } {
+    try {
+      return { end, view: this.#engine.view(end) };
+    } catch (error) {
+      const kept = repairHistory(this.#spec.options.history ?? []);
+      return {
+        end: { status: "error", error: asError(error) },
+        view: { ...kept, text: "", usage: noUsage, turns: 0 },
+      };
+    }
   }
 
   #stamped(event: { type: "run-start" } | EngineEvent<T> | TerminalEvent<T>): RunEvent<T> {

@@ -8,7 +8,7 @@ import {
   patience,
 } from "./cancellation.ts";
 import { UsageError } from "./errors.ts";
-import { kindOf, textOf } from "./json.ts";
+import { kindOf, shown, textOf } from "./json.ts";
 import { isModel, type Model } from "./model.ts";
 
 /** The process's defaults; `configure` changes only those that are given. */
@@ -38,6 +38,8 @@ export interface CurrentRun {
   readonly runStop: StopSource;
   /** How long this run waits for what it told to stop, in ms. */
   graceMs(): number;
+  /** The run has not settled before `work` has: that of a nested run, say. */
+  adopt(work: Promise<unknown>): void;
 }
 
 /** A run that has not ended, as the process knows it. */
@@ -169,12 +171,13 @@ export async function cancelRun(
   options: { wait?: boolean } = {},
 ): Promise<boolean> {
   if (typeof runId !== "string" || runId === "") {
-    throw new UsageError("invalid_option", `cancelRun takes a run's id, not ${kindOf(runId)}.`);
+    throw new UsageError("invalid_option", `cancelRun takes a run's id, not ${shown(runId)}.`);
   }
   const local = runtime.find(runId);
   if (local === undefined && runtime.hasEnded(runId)) return false;
   const found = await requestStop(runId, reason, local);
-  if (options.wait === true) await local?.settled;
+  // A tool that stops its own run and waits for it would wait for itself.
+  if (options.wait === true && runtime.current?.runId !== runId) await local?.settled;
   return found;
 }
 
@@ -222,6 +225,6 @@ export function checkGrace(abortGraceMs: unknown): void {
   if (typeof abortGraceMs === "number" && Number.isFinite(abortGraceMs) && abortGraceMs >= 0) return;
   throw new UsageError(
     "invalid_option",
-    `"abortGraceMs" must be a number of milliseconds, 0 or more, not ${kindOf(abortGraceMs)}.`,
+    `"abortGraceMs" must be a number of milliseconds, 0 or more, not ${shown(abortGraceMs)}.`,
   );
 }

@@ -19,6 +19,7 @@ export async function prepareCall(
   tools: ReadonlyMap<string, Tool>,
   toolName: string,
   text: string,
+  defaultTimeoutMs: number | undefined,
 ): Promise<PreparedCall> {
   const parsed = text.trim() === "" ? {} : parseJson(text);
   const given = parsed ?? text;
@@ -33,7 +34,7 @@ export async function prepareCall(
   }
   let checked: Awaited<ReturnType<Tool["validate"]>>;
   try {
-    checked = await tool.validate(parsed);
+    checked = await within(tool.timeout ?? defaultTimeoutMs, tool.validate(parsed));
   } catch (error) {
     return refuse(`The check of the arguments failed: ${errorText(error)}`);
   }
@@ -42,6 +43,20 @@ export async function prepareCall(
     return refuse(`The arguments do not fit the tool's input:\n${issues}\nCorrect them and call it again.`);
   }
   return { kind: "ready", tool, given, input: checked.value };
+}
+
+/** A check that waits (an async refinement) has the tool's time, and no more. */
+async function within<T>(ms: number | undefined, work: Promise<T>): Promise<T> {
+  if (ms === undefined) return work;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TimeoutError("tool", ms)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export interface CallEnvironment {
@@ -178,11 +193,19 @@ function returnedOutcome(
 
 function thrownOutcome(error: unknown, stop: Stop | undefined, timeoutMs: number | undefined): CallOutcome {
   if (stop === undefined) return failedOutcome(errorText(error));
+  const isNested = error instanceof RunCancelledError;
+  const detail = isNested || !isAbortError(error, stop) ? errorText(error).toWellFormed() : "";
   if (stop.reason instanceof TimeoutError && stop.reason.which === "tool") {
-    return failedOutcome(timedOut(timeoutMs));
+    return failedOutcome(isNested ? `${timedOut(timeoutMs)} ${detail}` : timedOut(timeoutMs));
   }
-  const detail = isAbortError(error, stop) && !(error instanceof RunCancelledError) ? "" : errorText(error);
-  return { ...stoppedOutcome(describeStop(stop), detail.toWellFormed()), error: errorText(error) };
+  const reason = describeStop(stop);
+  const outcome = isNested && mayHaveTakenEffect(error) ? unknownOutcome : stoppedOutcome;
+  return { ...outcome(reason, detail), error: errorText(error) };
+}
+
+/** A tool of the nested run ignored the stop: what it did is unknown to the outer run as well. */
+function mayHaveTakenEffect({ patches }: RunCancelledError): boolean {
+  return patches.some((patch) => patch.kind === "call-cancelled" && patch.state === "unknown");
 }
 
 function givenUpOutcome(stop: Stop, timeoutMs: number | undefined): CallOutcome {
@@ -206,7 +229,11 @@ function failedOutcome(error: string): CallOutcome {
 function errorText(error: unknown): string {
   if (!(error instanceof RunCancelledError)) return textOf(error);
   const text = error.text === "" ? "It had said nothing yet." : `Its text so far: ${error.text}`;
-  return `Nested run ${error.runId}: ${error.message}. ${text}`;
+  const unknown = error.patches.flatMap((patch) =>
+    patch.kind === "call-cancelled" && patch.state === "unknown" ? [patch.toolName] : [],
+  );
+  const effects = unknown.length === 0 ? "" : ` Its tools that may have taken effect: ${unknown.join(", ")}.`;
+  return `Nested run ${error.runId}: ${error.message}. ${text}${effects}`;
 }
 
 function okOutcome(output: unknown): CallOutcome {

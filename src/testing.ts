@@ -6,7 +6,8 @@ import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 /** A call that the scripted model asks for; `input` is any JSON value. */
 export interface ScriptedCall {
   readonly name: string;
-  readonly input: unknown;
+  /** Default `{}`. */
+  readonly input?: unknown;
   /** Default: `call_1`, `call_2`, … */
   readonly id?: string;
 }
@@ -80,7 +81,7 @@ async function* play(
   if (reasoning !== undefined) yield { type: "reasoning-delta", delta: reasoning };
   for (const delta of typeof text === "string" ? [text] : text) yield { type: "text-delta", delta };
   for (const { name: toolName, input, id: callId = nextId() } of calls) {
-    const json = JSON.stringify(input);
+    const json = JSON.stringify(input ?? {});
     yield { type: "tool-input-delta", callId, toolName, delta: json };
     yield { type: "tool-call", callId, toolName, input: json };
   }

@@ -24,7 +24,7 @@ export async function* playCalls(
 ): AsyncGenerator<EngineEvent<never>, void> {
   const prepare = partial.calls.map(async (call) => ({
     call,
-    prepared: await prepareCall(tools, call.toolName, call.input),
+    prepared: await prepareCall(tools, call.toolName, call.input, run.timeouts.tool),
   }));
   const ready = await run.stop.race(Promise.all(prepare));
   for (const group of groups(ready)) {

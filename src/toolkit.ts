@@ -31,7 +31,11 @@ export function resolveToolkit(toolkit: Toolkit | undefined): ResolvedToolkit {
 }
 
 function flatten(item: unknown, seen: Set<unknown>): Tool[] {
-  if (Array.isArray(item)) return item.flatMap((inner) => flatten(inner, seen));
+  if (Array.isArray(item)) {
+    if (seen.has(item)) return [];
+    seen.add(item);
+    return item.flatMap((inner) => flatten(inner, seen));
+  }
   if ((typeof item !== "object" || item === null) && typeof item !== "function") {
     throw new UsageError(
       "invalid_tool",

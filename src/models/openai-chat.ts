@@ -1,7 +1,7 @@
 /** The model behind `openai(…)`: Chat Completions of OpenAI and of every server that speaks the same. */
 import type { ClientOptions, OpenAI } from "openai";
 import { ModelError, UsageError } from "../errors.ts";
-import { isPlainObject, kindOf, parseJson } from "../json.ts";
+import { isPlainObject, kindOf, parseJson, shown } from "../json.ts";
 import type { Model, ModelEvent, ModelRequest } from "../model.ts";
 import { ChunkReader } from "./openai-chunks.ts";
 import { streamError, translateError } from "./openai-errors.ts";
@@ -39,6 +39,7 @@ export function openai(name: string, options: OpenAIOptions = {}): Model {
       `openai takes a model's name, such as "gpt-5-mini", not ${kindOf(name)}.`,
     );
   }
+  checkOptions(options);
   const { apiKey, baseURL, maxRetries = 2, structuredOutput, client, ...settings } = options;
   const model = new ChatCompletionsModel(
     { ...settings, model: name },
@@ -46,6 +47,30 @@ export function openai(name: string, options: OpenAIOptions = {}): Model {
     () => client ?? makeClient(apiKey, baseURL),
   );
   return withRetry(model, typeof maxRetries === "number" ? { maxRetries } : maxRetries);
+}
+
+const optionKeys = [
+  ...["apiKey", "baseURL", "maxRetries", "structuredOutput", "client", "temperature", "maxOutputTokens"],
+  ...["reasoningEffort", "parallelToolCalls", "extraBody"],
+];
+
+function checkOptions(options: OpenAIOptions): void {
+  const fail = (what: string): never => {
+    throw new UsageError("invalid_option", `openai(name, { … }): ${what}`);
+  };
+  if (!isPlainObject(options)) throw fail(`takes an object, not ${kindOf(options)}.`);
+  const unknown = Object.keys(options).filter((key) => !optionKeys.includes(key));
+  if (unknown.length > 0) fail(`does not know ${unknown.join(", ")}. It knows ${optionKeys.join(", ")}.`);
+  for (const key of ["temperature", "maxOutputTokens"] as const) {
+    const value: unknown = options[key];
+    if (value !== undefined && !Number.isFinite(value))
+      fail(`"${key}" must be a number, not ${shown(value)}.`);
+  }
+  for (const key of ["apiKey", "baseURL"] as const) {
+    const value: unknown = options[key];
+    if (value !== undefined && typeof value !== "string")
+      fail(`"${key}" must be a string, not ${kindOf(value)}.`);
+  }
 }
 
 async function makeClient(apiKey: string | undefined, baseURL: string | undefined): Promise<OpenAI> {
@@ -60,6 +85,13 @@ async function makeClient(apiKey: string | undefined, baseURL: string | undefine
     );
   }
   // The SDK insists on a key; a server of one's own takes any.
+  if (url && !URL.canParse(url)) {
+    const where = baseURL === undefined ? "OPENAI_BASE_URL" : "baseURL in openai(…)";
+    throw new UsageError(
+      "invalid_option",
+      `${where} is no URL: ${url}. Write for example http://127.0.0.1:11434/v1.`,
+    );
+  }
   const settings: ClientOptions = { apiKey: key || "none", maxRetries: 0 };
   return new OpenAI(url ? { ...settings, baseURL: url } : settings);
 }
@@ -140,6 +172,10 @@ function isRefusal(error: unknown): error is Error {
 
 /** The data of the response, as it comes; a server that does not stream answers with one JSON body. */
 function batches(response: Response, modelName: string): AsyncGenerator<string[], void> {
+  if (response.headers.get("content-type")?.includes("text/html") === true) {
+    const hint = "Check the base URL (OPENAI_BASE_URL, or baseURL in openai(…)): it often ends with /v1.";
+    throw new ModelError("not_found", `${modelName}: the server answered with a web page. ${hint}`);
+  }
   const isWhole = response.headers.get("content-type")?.includes("application/json") === true;
   return isWhole || response.body === null ? whole(response, modelName) : sseData(response.body);
 }

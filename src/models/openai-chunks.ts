@@ -119,6 +119,12 @@ export class ChunkReader {
     if (typeof content === "string" && content !== "") {
       this.#text += content;
       events.push({ type: "text-delta", delta: content });
+    } else if (Array.isArray(content)) {
+      // Some servers send content parts.
+      for (const part of content) {
+        if (isPlainObject(part) && typeof part.text === "string")
+          this.#readDelta({ content: part.text }, events);
+      }
     }
     const reasoning = delta.reasoning_content ?? delta.reasoning;
     if (typeof reasoning === "string" && reasoning !== "") {

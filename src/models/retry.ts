@@ -1,6 +1,7 @@
 /** A model that tries again where it makes sense: never once something of the answer was seen. */
 import { sleep } from "../abort.ts";
-import { ModelError } from "../errors.ts";
+import { ModelError, UsageError } from "../errors.ts";
+import { shown } from "../json.ts";
 import type { Model, ModelEvent, ModelRequest } from "../model.ts";
 
 export interface RetryOptions {
@@ -22,6 +23,12 @@ export interface RetryOptions {
  */
 export function withRetry(model: Model, options: RetryOptions = {}): Model {
   const { maxRetries = 2, baseDelayMs = 500, maxDelayMs = 30_000 } = options;
+  for (const [name, value] of Object.entries({ maxRetries, baseDelayMs, maxDelayMs })) {
+    const isCount = name !== "maxRetries" || Number.isInteger(value);
+    if (typeof value === "number" && value >= 0 && value <= 2_147_483_647 && isCount) continue;
+    const what = name === "maxRetries" ? "a whole number, 0 or more" : "a number of milliseconds, 0 or more";
+    throw new UsageError("invalid_option", `"${name}" must be ${what}, not ${shown(value)}.`);
+  }
   return {
     name: model.name,
     stream: (request) => ({

@@ -82,12 +82,13 @@ describe("a stream that breaks", () => {
     expect(said).toBe("Hello");
   });
 
-  it("by a page of HTML is a stream error", async () => {
+  it("by a page of HTML says to check the base URL", async () => {
     const { error } = await broken(async ({ response }) => {
       response.writeHead(200, { "content-type": "text/html" });
       response.end("<html><body>Sign in first</body></html>");
     });
-    expect(error.code).toBe("stream");
+    expect(error.code).toBe("not_found");
+    expect(error.message).toMatch(/web page.*base URL/);
   });
 
   it("by a JSON body that is cut off is a stream error", async () => {

@@ -185,11 +185,13 @@ describe("withTimeout", () => {
     });
   });
 
-  test("takes limits by name, and a call's own come first", async () => {
+  test("takes limits by name, and the smaller of two counts", async () => {
     const limited = withTimeout(chatOf(waits()), { idle: 60, total: 5000 });
     expect(await limited.stream("Go").outcome).toMatchObject({ reason: { which: "idle", ms: 60 } });
-    const own = limited.stream("Go", { timeout: { idle: 5000, total: 70 } });
-    expect(await own.outcome).toMatchObject({ reason: { which: "total", ms: 70 } });
+    const own = limited.stream("Go", { timeout: { idle: 5000, total: 30 } });
+    expect(await own.outcome).toMatchObject({ reason: { which: "total", ms: 30 } });
+    const nested = withTimeout(withTimeout(chatOf(waits()), 40), 5000);
+    expect(await nested.stream("Go").outcome).toMatchObject({ reason: { which: "total", ms: 40 } });
   });
 
   test("leaves a run alone that ends in time, and can be wrapped again", async () => {
