@@ -28,7 +28,7 @@ export interface CallOptions {
   readonly timeout?: number | Timeouts;
   /** An id of one's own, by which `cancelRun` finds the run. Default: a random UUID. */
   readonly runId?: string;
-  /** The conversation so far, as an earlier reply or error gave it. Never changed. */
+  /** The conversation so far, as an earlier reply or outcome gave it. Never changed. */
   readonly history?: readonly ChatMessage[];
   /** Anything; tools find it as `context.context`. */
   readonly context?: unknown;

@@ -219,8 +219,7 @@ describe("a client that leaves", () => {
     expect(at - aborted).toBeLessThan(200);
     await request.answered;
     await all;
-    await sleep(5);
-    expect(server.openSockets).toBe(0);
+    await expect.poll(() => server.openSockets).toBe(0);
     expect(server.earlyCloses).toBe(1);
     server.verify();
   });
