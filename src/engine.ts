@@ -14,8 +14,8 @@ export interface RunContext {
   graceMs(): number;
   /** Whether somebody reads the events just now. */
   readonly isWatched: boolean;
-  /** Work that was given up but is still alive. */
-  orphan(work: Promise<unknown>): void;
+  /** Work that is still alive, though nobody waits for it: the run has not settled before it has. */
+  adopt(work: Promise<unknown>): void;
   /** Runs foreign code so that the runs which it begins are linked to this one and stop with `stop`. */
   within<R>(stop: StopSource, callId: string | undefined, work: () => R): R;
 }

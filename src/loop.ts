@@ -207,5 +207,5 @@ function outputError(text: string, issues: readonly string[]): OutputError {
 
 /** Tells a stream that nobody reads on. A model that ignores it is still alive: the run settles after it. */
 function leave(stream: AsyncIterator<ModelEvent> | undefined, run: RunContext): void {
-  if (stream?.return !== undefined) run.orphan((async () => stream.return?.())());
+  if (stream?.return !== undefined) run.adopt((async () => stream.return?.())());
 }

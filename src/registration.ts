@@ -3,9 +3,6 @@ import type { StopSource } from "./abort.ts";
 import { type CancellationManager, patience, patienceMs } from "./cancellation.ts";
 import { runtime } from "./runtime.ts";
 
-/** Entries on their way out, so that a newer run with the same id does not lose its own to a slow removal. */
-const leaving = new Map<string, Promise<void>>();
-
 export class Registration {
   readonly #manager: CancellationManager;
   readonly #runId: string;
@@ -46,15 +43,15 @@ export class Registration {
     this.#endWatch();
     const cleaned = this.#isRegistered ? this.#cleanup() : this.#registered.then(() => this.#cleanup());
     const gone = patience(cleaned).catch((error) => this.#report(error));
-    leaving.set(this.#runId, gone);
+    runtime.leaving.set(this.#runId, gone);
     await gone;
-    if (leaving.get(this.#runId) === gone) leaving.delete(this.#runId);
+    if (runtime.leaving.get(this.#runId) === gone) runtime.leaving.delete(this.#runId);
   }
 
   async #begin(): Promise<void> {
     const cancel = ({ reason }: { reason: unknown }) => this.#stop.stop("cancel", reason);
     try {
-      await leaving.get(this.#runId);
+      await runtime.leaving.get(this.#runId);
       await this.#manager.register(this.#runId);
       this.#unwatch = this.#manager.watch(this.#runId, cancel, (error) => this.#report(error));
       const request = await this.#manager.isCancelled(this.#runId);

@@ -58,7 +58,7 @@ class LiveRunStream<T> implements RunStream<T> {
   readonly #engine: Engine<T>;
   readonly #log = new EventLog<T>();
   readonly #stop = new StopSource();
-  readonly #orphans: Promise<unknown>[] = [];
+  readonly #adopted: Promise<unknown>[] = [];
   readonly #parent: Pick<EventStamp, "parentRunId" | "parentCallId"> | undefined;
   readonly #unlink: (() => void)[] = [];
   readonly #outcome: Promise<RunOutcome<T>>;
@@ -89,7 +89,7 @@ class LiveRunStream<T> implements RunStream<T> {
       settled: this.#settled,
     });
     try {
-      this.#engine = engineOf(spec, this.#context());
+      this.#engine = engineOf(spec, this.#context(parent));
     } catch (error) {
       runtime.forget(this.runId);
       throw error;
@@ -161,12 +161,12 @@ class LiveRunStream<T> implements RunStream<T> {
     if (this.#log.isHeld) this.#log.release();
   }
 
-  #context(): RunContext {
+  #context(parent: CurrentRun | undefined): RunContext {
     const { runId } = this;
     const { options, abortGraceMs } = this.#spec;
     const log = this.#log;
     const stop = this.#stop;
-    const adopt = (work: Promise<unknown>) => void this.#orphans.push(work.catch(() => {}));
+    const adopt = (work: Promise<unknown>) => void this.#adopted.push(work.catch(() => {}));
     const graceMs = () => Math.min(abortGraceMs, stop.stopped?.graceMs ?? abortGraceMs);
     return {
       runId,
@@ -177,9 +177,9 @@ class LiveRunStream<T> implements RunStream<T> {
       get isWatched() {
         return log.hasReaders;
       },
-      orphan: adopt,
+      adopt,
       within: (inner, callId, work) =>
-        runtime.within({ runId, callId, stop: inner, runStop: stop, graceMs, adopt }, work),
+        runtime.within({ runId, callId, stop: inner, runStop: stop, graceMs, adopt, parent }, work),
     };
   }
 
@@ -215,7 +215,7 @@ class LiveRunStream<T> implements RunStream<T> {
     const cleaned = registration.end();
     this.#finish(end);
     await cleaned;
-    await Promise.allSettled(this.#orphans);
+    await Promise.allSettled(this.#adopted);
   }
 
   /** The one loop that every mode goes through; it waits for readers, where there are any. */

@@ -40,6 +40,8 @@ export interface CurrentRun {
   graceMs(): number;
   /** The run has not settled before `work` has: that of a nested run, say. */
   adopt(work: Promise<unknown>): void;
+  /** The run in which this one began. */
+  readonly parent: CurrentRun | undefined;
 }
 
 /** A run that has not ended, as the process knows it. */
@@ -58,6 +60,8 @@ class Runtime {
   readonly #reported = new Set<string>();
   #settings: Readonly<Configuration> = {};
   manager: CancellationManager = new MemoryCancellationManager();
+  /** Entries with the manager on their way out: a newer run with the same id must not lose its own to them. */
+  readonly leaving = new Map<string, Promise<void>>();
 
   get settings(): Readonly<Configuration> {
     return this.#settings;
@@ -176,9 +180,14 @@ export async function cancelRun(
   const local = runtime.find(runId);
   if (local === undefined && runtime.hasEnded(runId)) return false;
   const found = await requestStop(runId, reason, local);
-  // A tool that stops its own run and waits for it would wait for itself.
-  if (options.wait === true && runtime.current?.runId !== runId) await local?.settled;
+  // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
+  if (options.wait === true && !isInside(runId)) await local?.settled;
   return found;
+}
+
+function isInside(runId: string): boolean {
+  for (let run = runtime.current; run !== undefined; run = run.parent) if (run.runId === runId) return true;
+  return false;
 }
 
 /** The runs that are registered and have not ended; the value says whether a stop was requested. */

@@ -1,5 +1,6 @@
 /** One tool call from its raw input to its outcome: prepare, execute, settle. Every way to fail is an outcome. */
 import { describeStop, isAbortError, type Stop, StopSource } from "./abort.ts";
+import type { RunContext } from "./engine.ts";
 import { RunCancelledError, TimeoutError } from "./errors.ts";
 import { copyJson, isPlainObject, jsonText, parseJson, textOf } from "./json.ts";
 import { type CallOutcome, stoppedOutcome, unknownOutcome } from "./partial-turn.ts";
@@ -19,7 +20,7 @@ export async function prepareCall(
   tools: ReadonlyMap<string, Tool>,
   toolName: string,
   text: string,
-  defaultTimeoutMs: number | undefined,
+  { stop, timeouts }: Pick<RunContext, "stop" | "timeouts">,
 ): Promise<PreparedCall> {
   const parsed = text.trim() === "" ? {} : parseJson(text);
   const given = parsed ?? text;
@@ -34,7 +35,7 @@ export async function prepareCall(
   }
   let checked: Awaited<ReturnType<Tool["validate"]>>;
   try {
-    checked = await within(tool.timeout ?? defaultTimeoutMs, tool.validate(parsed));
+    checked = await withinTime(tool.timeout ?? timeouts.tool, stop, tool.validate(parsed));
   } catch (error) {
     return refuse(`The check of the arguments failed: ${errorText(error)}`);
   }
@@ -45,15 +46,15 @@ export async function prepareCall(
   return { kind: "ready", tool, given, input: checked.value };
 }
 
-/** A check that waits (an async refinement) has the tool's time, and no more. */
-async function within<T>(ms: number | undefined, work: Promise<T>): Promise<T> {
+/** A check that waits (an async refinement) has the tool's time, and no more; a stop ends the wait. */
+async function withinTime<T>(ms: number | undefined, stop: StopSource, work: Promise<T>): Promise<T> {
   if (ms === undefined) return work;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new TimeoutError("tool", ms)), ms);
   });
   try {
-    return await Promise.race([work, late]);
+    return await stop.race(Promise.race([work, late]));
   } finally {
     clearTimeout(timer);
   }
@@ -69,7 +70,7 @@ export interface CallEnvironment {
   /** Runs the tool so that the runs which it begins know their parent and stop with this call. */
   within<T>(stop: StopSource, work: () => T): T;
   /** A tool that was given up is still alive: the run has not settled before it ends. */
-  orphan(work: Promise<unknown>): void;
+  adopt(work: Promise<unknown>): void;
 }
 
 /** Runs a tool to its outcome; settles within the grace after a stop or a timeout, and never rejects. */
@@ -99,7 +100,7 @@ export function executeCall(tool: Tool, input: unknown, env: CallEnvironment): P
     callStop.onStop((stop) => {
       clearTimeout(deadline);
       grace = setTimeout(() => {
-        env.orphan(work);
+        env.adopt(work);
         finish(givenUpOutcome(stop, timeoutMs));
       }, env.graceMs());
     });

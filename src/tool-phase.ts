@@ -24,7 +24,7 @@ export async function* playCalls(
 ): AsyncGenerator<EngineEvent<never>, void> {
   const prepare = partial.calls.map(async (call) => ({
     call,
-    prepared: await prepareCall(tools, call.toolName, call.input, run.timeouts.tool),
+    prepared: await prepareCall(tools, call.toolName, call.input, run),
   }));
   const ready = await run.stop.race(Promise.all(prepare));
   for (const group of groups(ready)) {
@@ -81,7 +81,7 @@ function begin({ call, prepared }: ReadyCall, run: RunContext, arrivals: Arrival
         emit: (data) => arrivals.push({ type: "tool-progress", callId, toolName, data: jsonCopy(data) }),
       },
       within: (stop, work) => run.within(stop, callId, work),
-      orphan: (work) => run.orphan(work),
+      adopt: (work) => run.adopt(work),
     }).then(settle),
   );
 }

@@ -1,9 +1,11 @@
 // Foreign code that keeps to no rule: models, validators, nested runs. A run ends all the same, and says the truth.
 import { setTimeout as sleep } from "node:timers/promises";
-import { llmChat, llmFunction, type Model, openai, prompt, tool, withRetry } from "llmethod";
+import { cancelRun, llmChat, llmFunction, type Model, openai, prompt, tool, withRetry } from "llmethod";
 import { scriptedModel } from "llmethod/testing";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { soon } from "./stage.ts";
+import { watchTimers } from "./timer-watch.ts";
 
 const model = (events: readonly unknown[]): Model => ({
   name: "odd",
@@ -107,6 +109,34 @@ test("a check of the input that never ends has the tool's time", async () => {
     "Go",
   );
   expect(reply.history[2]?.content).toMatch(/check of the arguments failed.*timeout of 50 ms/);
+});
+
+test("a stop during such a check leaves no timer that would hold the process", async () => {
+  using watch = watchTimers();
+  const input = z.object({}).refine(() => new Promise<boolean>(() => {}));
+  const never = tool({ name: "never", description: "x", timeout: 60_000, input, execute: () => "no" });
+  const run = chatOf(scriptedModel([{ calls: [{ name: "never" }] }]), { toolkit: [never] }).stream("Go");
+  setTimeout(() => run.cancel("halt"), 30);
+  expect((await run.outcome).patches).toMatchObject([{ state: "not-started" }]);
+  expect(watch.left).toEqual([]);
+});
+
+test("a tool two runs deep may stop the outermost run and wait for it", async () => {
+  const halt = tool({
+    name: "halt",
+    description: "x",
+    execute: () => cancelRun("outermost", "halt", { wait: true }),
+  });
+  const inner = llmFunction({ model: scriptedModel([{ calls: [{ name: "halt" }] }]), toolkit: [halt] })(
+    () => prompt`i`,
+  );
+  const outer = tool({ name: "outer", description: "x", execute: () => inner() });
+  const chat = llmChat({ model: scriptedModel([{ calls: [{ name: "outer" }] }]), toolkit: [outer] })(
+    (_message: string, _options?: { runId: string }) => prompt`s`,
+  );
+  const run = chat.stream("Go", { runId: "outermost" });
+  expect((await run.outcome).status).toBe("cancelled");
+  expect(await soon(run.settled)).toBeUndefined();
 });
 
 describe("what would be lost silently is refused", () => {
