@@ -12,7 +12,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   "L1 parts": [
     ...["json-schema", "schema", "answer", "options", "prompt", "derived-input", "tool", "toolkit"],
     ...["history", "partial-turn", "settle-call", "turn-timers", "event-log", "engine", "cancellation"],
+    ...["store", "queue"],
   ],
+  adapters: ["adapters/"],
   "L2 engine": ["runtime", "registration", "conversation", "tool-phase", "loop", "run"],
   "L3 surface": ["callable", "decorators", "definition", "function", "chat"],
   leaves: ["models/", "testing", "index"],
