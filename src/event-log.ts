@@ -52,21 +52,32 @@ export class EventLog<T> {
       state = "done";
       this.#wake?.();
     };
-    const next = async (): Promise<IteratorResult<RunEvent<T>>> => {
+    /** The next event or the end, if it can be told now. */
+    const told = (): IteratorResult<RunEvent<T>> | undefined => {
+      const event = state === "reading" ? this.#events[cursor] : undefined;
+      if (event !== undefined) {
+        cursor++;
+        return { value: event, done: false };
+      }
+      if (state === "reading" && this.#closed) leave();
+      return state === "done" ? { value: undefined, done: true } : undefined;
+    };
+    const next = (): Promise<IteratorResult<RunEvent<T>>> => {
       if (state === "new") {
         state = "reading";
         this.#readers++;
       }
-      while (state === "reading") {
-        const event = this.#events[cursor];
-        if (event !== undefined) {
-          cursor++;
-          return { value: event, done: false };
-        }
-        if (this.#closed) leave();
-        else await this.#nextEvent();
-      }
-      return { value: undefined, done: true };
+      const result = told();
+      if (result !== undefined) return Promise.resolve(result);
+      return new Promise((resolve) => {
+        const tell = () => {
+          const late = told();
+          if (late === undefined) this.#waiting.push(tell);
+          else resolve(late);
+        };
+        this.#waiting.push(tell);
+        this.#wake?.();
+      });
     };
     const end = async (): Promise<IteratorResult<RunEvent<T>>> => {
       const wasReading = state === "reading";
@@ -87,15 +98,8 @@ export class EventLog<T> {
     return iterator;
   }
 
-  #nextEvent(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#wake?.();
-    });
-  }
-
   #wakeReaders(): void {
     if (this.#waiting.length === 0) return;
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (const tell of this.#waiting.splice(0)) tell();
   }
 }

@@ -6,7 +6,7 @@ import type { Engine, RunContext, RunEnd, RunView } from "./engine.ts";
 import { asError, ModelError, OutputError, TurnLimitError, UsageError } from "./errors.ts";
 import type { DeepPartial, EngineEvent, FinishReason, Patch } from "./events.ts";
 import { kindOf } from "./json.ts";
-import type { Model, ModelEvent, ModelRequest } from "./model.ts";
+import { batchesOf, type EventBatches, type Model, type ModelEvent, type ModelRequest } from "./model.ts";
 import type { TurnLimit } from "./options.ts";
 import type { PartialTurn } from "./partial-turn.ts";
 import { playCalls } from "./tool-phase.ts";
@@ -69,7 +69,7 @@ async function* play<T, Answer>(
     const turn = talk.turns;
     const isLast = turn === limit && atLimit === "answer";
     let timers: TurnTimers | undefined;
-    let stream: AsyncIterator<ModelEvent> | undefined;
+    let stream: EventBatches | undefined;
     try {
       yield { type: "turn-start", turn };
       stop.throwIfStopped();
@@ -81,18 +81,22 @@ async function* play<T, Answer>(
         timers.waiting();
         const step = await stop.race(stream.next());
         if (step.done === true) break;
-        const event = partial.accept(step.value);
-        timers.arrived(event !== undefined);
-        if (event === undefined) continue;
-        yield event as EngineEvent<T>;
-        stop.throwIfStopped();
-        if (event.type !== "text-delta" || !run.isWatched) continue;
-        // Parsing a partial answer again costs its length: a long one is read less often.
-        if (plan.format.output === undefined || partial.text.length < parsedLength * 1.03) continue;
-        parsedLength = partial.text.length;
-        const value = plan.format.readPartial(partial.text);
-        if (value !== undefined) yield { type: "object-delta", value: value as DeepPartial<T> };
-        stop.throwIfStopped();
+        for (const item of step.value) {
+          const event = partial.accept(item);
+          timers.arrived(event !== undefined);
+          if (partial.finishReason !== undefined) break;
+          if (event === undefined) continue;
+          yield event as EngineEvent<T>;
+          stop.throwIfStopped();
+          if (plan.format.output === undefined || !run.isWatched) continue;
+          // Parsing a partial answer again costs its length: one that comes in large pieces is read less often.
+          const growth = item === step.value.at(-1) ? 1.03 : 1.25;
+          if (event.type !== "text-delta" || partial.text.length < parsedLength * growth) continue;
+          parsedLength = partial.text.length;
+          const value = plan.format.readPartial(partial.text);
+          if (value !== undefined) yield { type: "object-delta", value: value as DeepPartial<T> };
+          stop.throwIfStopped();
+        }
       }
       timers.streamEnded();
       stop.throwIfStopped();
@@ -149,10 +153,10 @@ function requestOf(
   };
 }
 
-function begin(model: Model, request: ModelRequest): AsyncIterator<ModelEvent> {
+function begin(model: Model, request: ModelRequest): EventBatches {
   const stream: unknown = model.stream(request);
   if (typeof stream === "object" && stream !== null && Symbol.asyncIterator in stream) {
-    return (stream as AsyncIterable<ModelEvent>)[Symbol.asyncIterator]();
+    return batchesOf(stream as AsyncIterable<ModelEvent>);
   }
   Promise.resolve(stream).catch(() => {}); // a promise that fails is told of by this error already
   throw new UsageError(
@@ -206,6 +210,6 @@ function outputError(text: string, issues: readonly string[]): OutputError {
 }
 
 /** Tells a stream that nobody reads on. A model that ignores it is still alive: the run settles after it. */
-function leave(stream: AsyncIterator<ModelEvent> | undefined, run: RunContext): void {
+function leave(stream: EventBatches | undefined, run: RunContext): void {
   if (stream?.return !== undefined) run.adopt((async () => stream.return?.())());
 }

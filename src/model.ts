@@ -73,3 +73,40 @@ export function isModel(value: unknown): value is Model {
     typeof value === "object" && value !== null && "stream" in value && typeof value.stream === "function"
   );
 }
+
+/**
+ * By this key a stream also hands over all events that have arrived, in one array: a network write often completes
+ * many. Optional for a model; wrappers that know only single events work as well.
+ */
+export const eventBatches = Symbol.for("llmethod.eventBatches");
+
+/** Events as they arrive together. */
+export type EventBatches = AsyncIterator<readonly ModelEvent[], unknown>;
+
+/** The events of a stream in batches; of one that knows single events only, each by itself. */
+export function batchesOf(stream: AsyncIterable<ModelEvent>): EventBatches {
+  if (isBatched(stream)) return stream[eventBatches]();
+  const single = stream[Symbol.asyncIterator]();
+  return {
+    next: async () => {
+      const step = await single.next();
+      return step.done === true ? step : { value: [step.value], done: false };
+    },
+    return: async () => {
+      await single.return?.();
+      return { value: undefined, done: true };
+    },
+  };
+}
+
+/** A stream that can be read both ways; each reading begins anew. */
+export function batchedStream(open: () => EventBatches): AsyncIterable<ModelEvent> {
+  const single = async function* (): AsyncGenerator<ModelEvent, void> {
+    for await (const batch of { [Symbol.asyncIterator]: open }) yield* batch;
+  };
+  return Object.assign({ [Symbol.asyncIterator]: single }, { [eventBatches]: open });
+}
+
+function isBatched(stream: object): stream is { [eventBatches]: () => EventBatches } {
+  return eventBatches in stream && typeof stream[eventBatches] === "function";
+}

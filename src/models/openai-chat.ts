@@ -2,7 +2,7 @@
 import type { ClientOptions, OpenAI } from "openai";
 import { ModelError, UsageError } from "../errors.ts";
 import { isPlainObject, kindOf, parseJson, shown } from "../json.ts";
-import type { Model, ModelEvent, ModelRequest } from "../model.ts";
+import { batchedStream, type Model, type ModelEvent, type ModelRequest } from "../model.ts";
 import { ChunkReader } from "./openai-chunks.ts";
 import { streamError, translateError } from "./openai-errors.ts";
 import { type Abilities, type RequestSettings, requestBody } from "./openai-request.ts";
@@ -110,16 +110,20 @@ class ChatCompletionsModel implements Model {
     this.#makeClient = client;
   }
 
-  async *stream(request: ModelRequest): AsyncGenerator<ModelEvent, void> {
+  stream(request: ModelRequest): AsyncIterable<ModelEvent> {
+    return batchedStream(() => this.#answer(request));
+  }
+
+  async *#answer(request: ModelRequest): AsyncGenerator<readonly ModelEvent[], void> {
     const chunks = new ChunkReader(this.name);
     try {
       for await (const batch of batches(await this.#request(request), this.name)) {
         const events = chunks.read(batch);
-        for (const event of events) yield event;
+        if (events.length > 0) yield events;
         if (chunks.failure !== undefined) throw chunks.failure;
         if (chunks.isDone) return;
       }
-      yield* chunks.end();
+      yield chunks.end();
     } catch (error) {
       throw request.abortSignal.aborted ? error : await translateError(error, this.name, chunks);
     }

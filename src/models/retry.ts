@@ -2,7 +2,14 @@
 import { sleep } from "../abort.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { shown } from "../json.ts";
-import type { Model, ModelEvent, ModelRequest } from "../model.ts";
+import {
+  batchedStream,
+  batchesOf,
+  type EventBatches,
+  type Model,
+  type ModelEvent,
+  type ModelRequest,
+} from "../model.ts";
 
 export interface RetryOptions {
   /** How often to try again after the first failure. Default 2. */
@@ -31,18 +38,19 @@ export function withRetry(model: Model, options: RetryOptions = {}): Model {
   }
   return {
     name: model.name,
-    stream: (request) => ({
-      [Symbol.asyncIterator]: () => new Attempts(model, request, { maxRetries, baseDelayMs, maxDelayMs }),
-    }),
+    stream: (request) =>
+      batchedStream(() => new Attempts(model, request, { maxRetries, baseDelayMs, maxDelayMs })),
   };
 }
 
-/** Tries until the first event has come; from then on it is the model's own iterator. */
-class Attempts implements AsyncIterator<ModelEvent, void> {
+type Batch = IteratorResult<readonly ModelEvent[], unknown>;
+
+/** Tries until the first events have come; from then on it is the model's own iterator. */
+class Attempts implements EventBatches {
   readonly #model: Model;
   readonly #request: ModelRequest;
   readonly #options: Required<RetryOptions>;
-  #inner: AsyncIterator<ModelEvent> | undefined;
+  #inner: EventBatches | undefined;
 
   constructor(model: Model, request: ModelRequest, options: Required<RetryOptions>) {
     this.#model = model;
@@ -50,19 +58,19 @@ class Attempts implements AsyncIterator<ModelEvent, void> {
     this.#options = options;
   }
 
-  next(): Promise<IteratorResult<ModelEvent>> {
+  next(): Promise<Batch> {
     return this.#inner === undefined ? this.#first() : this.#inner.next();
   }
 
-  async return(): Promise<IteratorResult<ModelEvent, void>> {
+  async return(): Promise<Batch> {
     await this.#inner?.return?.();
     return { value: undefined, done: true };
   }
 
-  async #first(): Promise<IteratorResult<ModelEvent>> {
+  async #first(): Promise<Batch> {
     const { abortSignal } = this.#request;
     for (let retry = 0; ; retry++) {
-      const attempt = this.#model.stream(this.#request)[Symbol.asyncIterator]();
+      const attempt = batchesOf(this.#model.stream(this.#request));
       try {
         const first = await attempt.next();
         this.#inner = attempt;
