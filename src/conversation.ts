@@ -2,6 +2,7 @@
 import { describeStop } from "./abort.ts";
 import type { RunEnd, RunView } from "./engine.ts";
 import { addUsage, noUsage, type Patch, type Usage } from "./events.ts";
+import type { JournalEntry, LoopState } from "./journal.ts";
 import { type Cut, PartialTurn } from "./partial-turn.ts";
 import { runtime } from "./runtime.ts";
 import {
@@ -12,6 +13,12 @@ import {
   toHistory,
   toMessages,
 } from "./transcript.ts";
+
+/** A whole turn, as it is written down. */
+export type CommittedTurn = Omit<
+  Extract<JournalEntry, { kind: "turn" }>,
+  "kind" | "finishReason" | "corrections"
+>;
 
 export class Conversation {
   #transcript: Transcript;
@@ -26,7 +33,11 @@ export class Conversation {
   constructor(transcript: Transcript, patches: readonly Patch[]) {
     this.#transcript = transcript;
     this.#patches = patches;
-    for (const entry of transcript) {
+    this.#noteCallIds();
+  }
+
+  #noteCallIds(): void {
+    for (const entry of this.#transcript) {
       if (entry.kind === "turn") for (const { call } of entry.exchanges) this.#callIds.add(call.id);
     }
   }
@@ -40,7 +51,30 @@ export class Conversation {
     this.#transcript = append(this.#transcript, ...entries);
   }
 
-  /** Whether a turn is at work. */
+  /** Goes on where an earlier attempt stood; gives the turn that it had left open. */
+  takeUp(state: LoopState): PartialTurn | undefined {
+    this.instruct(state.system);
+    this.#transcript = state.transcript;
+    this.#patches = state.patches;
+    this.#usage = state.usage;
+    this.#text = state.text;
+    this.#turns = state.turns;
+    this.#noteCallIds();
+    if (state.open !== undefined) this.#partial = PartialTurn.takenUp(state.open, this.#callIds);
+    return this.#partial;
+  }
+
+  /** What stands before the first turn, as it is written down. */
+  opening(): JournalEntry {
+    const system = typeof this.#system?.content === "string" ? this.#system.content : "";
+    return { kind: "opening", system, transcript: this.#transcript, patches: this.#patches };
+  }
+
+  /** The turn at work. */
+  get open(): PartialTurn | undefined {
+    return this.#partial;
+  }
+
   get isOpen(): boolean {
     return this.#partial !== undefined;
   }
@@ -62,10 +96,14 @@ export class Conversation {
     return this.#partial;
   }
 
-  /** The turn is whole: it becomes part of the transcript. Gives its usage. */
-  commit(partial: PartialTurn): Usage {
-    if (partial.text !== "" || partial.calls.length > 0) this.add(partial.whole());
-    return this.#close(partial);
+  /** The turn is whole: it becomes part of the transcript, and `next` behind it. Gives what became of it. */
+  commit(partial: PartialTurn, next: readonly Entry[] = []): CommittedTurn {
+    const isEmpty = partial.text === "" && partial.calls.length === 0;
+    const entries = isEmpty ? next : [partial.whole(), ...next];
+    const patches = partial.lostCalls();
+    this.add(...entries);
+    this.#patches = [...this.#patches, ...patches];
+    return { turn: this.#turns, entries, patches, text: partial.text, usage: this.#close(partial) };
   }
 
   /** The turn ends here: what can be kept of it becomes part of the transcript. Gives its usage. */

@@ -1,6 +1,7 @@
 /** What a run asks of its engine and gives it: the seam through which functions, chats and others become runs. */
 import type { StopSource } from "./abort.ts";
-import type { EngineEvent, Patch, RunOutcome, StopCause, Usage } from "./events.ts";
+import type { EngineEvent, EventStamp, Patch, RunEvent, RunOutcome, StopCause, Usage } from "./events.ts";
+import type { Journal } from "./journal.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
 import type { ChatMessage } from "./transcript.ts";
 
@@ -12,6 +13,8 @@ export interface RunContext {
   readonly timeouts: Timeouts;
   /** How long tools may take to obey a stop, in ms. */
   graceMs(): number;
+  /** Where a stored run writes down what has happened; other runs have none. */
+  readonly journal: Journal | undefined;
   /** Whether somebody reads the events just now. */
   readonly isWatched: boolean;
   /** Work that is still alive, though nobody waits for it: the run has not settled before it has. */
@@ -35,6 +38,14 @@ export interface Engine<T> {
   view(end?: RunEnd<T>): RunView;
 }
 
+/** What ties one attempt of a stored run to its store. */
+export interface RunLink {
+  readonly journal: Journal;
+  readonly parent: Pick<EventStamp, "parentRunId" | "parentCallId">;
+  /** Hears of every event at once, the terminal one included. */
+  onEvent(event: RunEvent): void;
+}
+
 /** How a run ends, without what remains of it. */
 export type RunEnd<T> =
   | { readonly status: "completed"; readonly value: T }
@@ -42,6 +53,8 @@ export type RunEnd<T> =
   | { readonly status: "error"; readonly error: Error };
 
 export interface RunSpec<T> {
+  /** Of a stored run: where what happens goes. */
+  readonly link?: RunLink;
   readonly options: CallOptions;
   readonly abortGraceMs: number;
   /** Called at once; a `UsageError` from it is thrown to the caller. */

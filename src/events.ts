@@ -1,4 +1,5 @@
 /** The events of a run, its outcome, and the data that they carry. */
+import type { Json } from "./json.ts";
 import type { ChatMessage } from "./transcript.ts";
 
 export type RunStatus = "pending" | "running" | "completed" | "stopped" | "cancelled" | "error";
@@ -137,7 +138,10 @@ export type EngineEvent<T = unknown> =
       readonly usage: Usage;
     };
 
-/** How a turn ended; `cancelled` and `error` where the model did not end it itself. */
+/**
+ * How a turn ended; `cancelled` and `error` where the model did not end it itself, `interrupted` where its worker was
+ * lost: what it had said is void, and the turn begins again.
+ */
 export type FinishReason =
   | "stop"
   | "tool-calls"
@@ -145,6 +149,7 @@ export type FinishReason =
   | "content-filter"
   | "refusal"
   | "cancelled"
+  | "interrupted"
   | "error";
 
 export type TerminalEvent<T = unknown> =
@@ -164,6 +169,12 @@ export interface EventStamp {
 /** One event of a run. Every `*-start` has one `*-end`; exactly one terminal event, and it is the last. */
 export type RunEvent<T = unknown> = ({ readonly type: "run-start" } | EngineEvent<T> | TerminalEvent<T>) &
   EventStamp;
+
+/** A stored run was taken up again, by its next attempt: what a turn that was open had said is void. */
+export type ResumedEvent = { readonly type: "run-resumed"; readonly attempt: number } & EventStamp;
+
+/** A stored event; its `seq` counts from 1 over all attempts, without a gap. */
+export type StoredEvent = RunEvent<Json> | ResumedEvent;
 
 /** The one shape in which every run ends, whatever the phase and the mode. */
 export type RunOutcome<T> = {

@@ -9,6 +9,7 @@ import { kindOf } from "./json.ts";
 import { batchesOf, type EventBatches, type Model, type ModelEvent, type ModelRequest } from "./model.ts";
 import type { TurnLimit } from "./options.ts";
 import type { PartialTurn } from "./partial-turn.ts";
+import { closeTurn, settleLost } from "./taken-up.ts";
 import { playCalls } from "./tool-phase.ts";
 import type { ResolvedToolkit } from "./toolkit.ts";
 import { type Entry, type Transcript, userMessage } from "./transcript.ts";
@@ -40,7 +41,9 @@ const correctionsMax = 2;
 /** The loop as an engine of a run; nothing happens before its events are asked for. */
 export function loop<T, Answer>(plan: LoopPlan<T, Answer>, run: RunContext): Engine<T> {
   const talk = new Conversation(plan.transcript, plan.patches);
-  if (typeof plan.opening !== "function") open(talk, plan.opening);
+  const state = run.journal?.state;
+  if (state !== undefined) talk.takeUp(state);
+  else if (typeof plan.opening !== "function") open(talk, plan.opening);
   return { events: play(plan, run, talk), view: (end) => talk.view(end) };
 }
 
@@ -54,30 +57,33 @@ async function* play<T, Answer>(
   run: RunContext,
   talk: Conversation,
 ): AsyncGenerator<EngineEvent<T>, T> {
-  const { stop } = run;
+  const { stop, journal } = run;
   const { limit, atLimit } =
     typeof plan.maxTurns === "number" ? { limit: plan.maxTurns, atLimit: "error" as const } : plan.maxTurns;
-  stop.throwIfStopped();
-  if (typeof plan.opening === "function") {
+  const state = journal?.state;
+  if (state !== undefined) yield* closeTurn(state);
+  if (!talk.isOpen) stop.throwIfStopped();
+  if (state === undefined && typeof plan.opening === "function") {
     const { opening } = plan;
     open(talk, await stop.race(run.within(stop, undefined, opening)));
   }
-  for (let corrections = 0; ; ) {
-    stop.throwIfStopped();
-    if (talk.turns >= limit) throw new TurnLimitError(limit);
-    const partial = talk.begin();
+  if (state === undefined && journal !== undefined) await journal.write(talk.opening());
+  for (let corrections = state?.corrections ?? 0; ; ) {
+    const partial = talk.open ?? begin(talk, limit, stop);
     const turn = talk.turns;
     const isLast = turn === limit && atLimit === "answer";
     let timers: TurnTimers | undefined;
     let stream: EventBatches | undefined;
     try {
-      yield { type: "turn-start", turn };
+      const isTakenUp = partial.finishReason !== undefined;
+      if (isTakenUp) yield* settleLost(partial, plan.toolkit.tools, run);
+      else yield { type: "turn-start", turn };
       stop.throwIfStopped();
       partial.isRequested = true;
       timers = new TurnTimers(run.timeouts, stop);
-      stream = begin(plan.model, requestOf(plan, run, talk, isLast));
+      if (!isTakenUp) stream = request(plan.model, requestOf(plan, run, talk, isLast));
       let parsedLength = 0;
-      while (partial.finishReason === undefined) {
+      while (stream !== undefined && partial.finishReason === undefined) {
         timers.waiting();
         const step = await stop.race(stream.next());
         if (step.done === true) break;
@@ -103,23 +109,29 @@ async function* play<T, Answer>(
       checkFinish(partial, plan.model);
       if (partial.calls.length > 0) {
         if (isLast) throw new TurnLimitError(limit);
+        if (!isTakenUp && journal !== undefined)
+          await journal.write({ kind: "answer", ...partial.answer(turn) });
         yield* playCalls(partial, plan.toolkit.tools, run);
         stop.throwIfStopped();
         timers.turnEnded();
-        yield { type: "turn-end", turn, finishReason: "tool-calls", usage: talk.commit(partial) };
+        const whole = talk.commit(partial);
+        const finishReason = "tool-calls";
+        if (journal !== undefined) await journal.write({ kind: "turn", ...whole, finishReason, corrections });
+        yield { type: "turn-end", turn, finishReason, usage: whole.usage };
         continue;
       }
       const answer = await stop.race(plan.format.read(partial.text));
       timers.turnEnded();
       const finishReason = partial.finishReason ?? "stop";
       if (answer.ok) {
-        yield { type: "turn-end", turn, finishReason, usage: talk.commit(partial) };
+        yield { type: "turn-end", turn, finishReason, usage: talk.commit(partial).usage };
         return plan.value(answer.value, talk.view());
       }
       if (++corrections > correctionsMax) throw outputError(partial.text, answer.issues);
-      const usage = talk.commit(partial);
-      talk.add(userMessage(correctionRequest(answer.issues, plan.format.output)));
-      yield { type: "turn-end", turn, finishReason, usage };
+      const correction = userMessage(correctionRequest(answer.issues, plan.format.output));
+      const whole = talk.commit(partial, [correction]);
+      if (journal !== undefined) await journal.write({ kind: "turn", ...whole, finishReason, corrections });
+      yield { type: "turn-end", turn, finishReason, usage: whole.usage };
     } catch (failure) {
       const end = endOf(failure, run);
       if (!talk.isOpen) throw failure;
@@ -153,8 +165,14 @@ function requestOf(
   };
 }
 
-function begin(model: Model, request: ModelRequest): EventBatches {
-  const stream: unknown = model.stream(request);
+function begin(talk: Conversation, limit: number, stop: RunContext["stop"]): PartialTurn {
+  stop.throwIfStopped();
+  if (talk.turns >= limit) throw new TurnLimitError(limit);
+  return talk.begin();
+}
+
+function request(model: Model, what: ModelRequest): EventBatches {
+  const stream: unknown = model.stream(what);
   if (typeof stream === "object" && stream !== null && Symbol.asyncIterator in stream) {
     return batchesOf(stream as AsyncIterable<ModelEvent>);
   }

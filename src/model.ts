@@ -46,7 +46,7 @@ export type ModelEvent =
   | { readonly type: "tool-call"; readonly callId: string; readonly toolName: string; readonly input: string }
   | {
       readonly type: "finish";
-      readonly finishReason: Exclude<FinishReason, "cancelled" | "error">;
+      readonly finishReason: Exclude<FinishReason, "cancelled" | "interrupted" | "error">;
       readonly usage?: Usage;
     };
 

@@ -24,17 +24,34 @@ export interface PartialCall {
   outcome: CallOutcome | undefined;
 }
 
+/** A model's whole answer that asks for tools. `usage` is left out where the provider gave none. */
+export interface ModelAnswer {
+  readonly turn: number;
+  readonly text: string;
+  readonly calls: readonly { readonly callId: string; readonly toolName: string; readonly input: string }[];
+  readonly usage?: Usage;
+}
+
+/** Such a turn as an earlier attempt has left it. */
+export interface OpenTurn extends ModelAnswer {
+  readonly begun: ReadonlySet<string>;
+  readonly outcomes: ReadonlyMap<string, CallOutcome>;
+}
+
 /** Why a turn is cut off: the reason as text, and the note for the history (empty: none). */
 export interface Cut {
   readonly reason: string;
   readonly note: string;
 }
 
+/** The ways in which a model itself ends its answer. */
+type ModelFinish = Exclude<FinishReason, "cancelled" | "interrupted" | "error">;
+
 export class PartialTurn {
   text = "";
   /** Characters of reasoning, for the estimate of usage. */
   reasoningLength = 0;
-  finishReason: Exclude<FinishReason, "cancelled" | "error"> | undefined;
+  finishReason: ModelFinish | undefined;
   usage: Usage | undefined;
   /** Whether a request was made for it: without one there is no usage. */
   isRequested = false;
@@ -45,6 +62,21 @@ export class PartialTurn {
   /** `takenIds` are the call ids of the conversation so far: a model that repeats one gets a new one. */
   constructor(takenIds: Set<string>) {
     this.#takenIds = takenIds;
+  }
+
+  /** A turn that another attempt has received, with what was settled of its calls. */
+  static takenUp(open: OpenTurn, takenIds: Set<string>): PartialTurn {
+    const turn = new PartialTurn(takenIds);
+    turn.text = open.text;
+    turn.usage = open.usage;
+    turn.finishReason = "tool-calls";
+    turn.isRequested = true;
+    for (const { callId, toolName, input } of open.calls) {
+      takenIds.add(callId);
+      const [started, outcome] = [open.begun.has(callId), open.outcomes.get(callId)];
+      turn.calls.push({ callId, toolName, input, complete: true, started, outcome });
+    }
+    return turn;
   }
 
   /** Takes in what the model said; gives the event that tells of it, where there is one. */
@@ -78,9 +110,27 @@ export class PartialTurn {
     }
   }
 
+  /** The answer as it is written down before its tools begin. */
+  answer(turn: number): ModelAnswer {
+    const { text, usage } = this;
+    const calls = this.calls.map(({ callId, toolName, input }) => ({ callId, toolName, input }));
+    return { turn, text, calls, ...(usage === undefined ? {} : { usage }) };
+  }
+
   /** The whole turn, once every call has its outcome. */
   whole(): Turn {
     return this.#turn(withoutHalf(this.text), this.calls);
+  }
+
+  /** In a whole turn: the calls that an interruption has cut off, whose outcome another attempt had to settle. */
+  lostCalls(): Patch[] {
+    return this.calls.flatMap((call) => {
+      const { callId, toolName, outcome } = call;
+      const state = outcome === undefined ? undefined : cancelledState(call, outcome);
+      return state === undefined
+        ? []
+        : [{ kind: "call-cancelled", callId, toolName, state, reason: interruption }];
+    });
   }
 
   /** What remains when the turn is cut off just now: changes nothing, so a run can be looked at at any time. */
@@ -134,6 +184,9 @@ export class PartialTurn {
     return call;
   }
 }
+
+/** Why calls are open in a run that is taken up again. */
+export const interruption = "the worker of the run was lost";
 
 const eventFields: Readonly<Record<ModelEvent["type"], readonly string[]>> = {
   "text-delta": ["delta"],

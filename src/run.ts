@@ -70,13 +70,11 @@ class LiveRunStream<T> implements RunStream<T> {
   protected isObserved = false;
 
   constructor(spec: RunSpec<T>) {
-    const parent = runtime.current;
+    // A stored run may have begun within another: its parent is on record, and need not be in this process.
+    const parent = spec.link === undefined ? runtime.current : undefined;
     this.#spec = spec;
     this.runId = spec.options.runId ?? randomUUID();
-    this.#parent = parent && {
-      parentRunId: parent.runId,
-      ...(parent.callId === undefined ? {} : { parentCallId: parent.callId }),
-    };
+    this.#parent = spec.link === undefined ? stampOf(parent) : spec.link.parent;
     this.#outcome = new Promise((resolve) => {
       this.#resolveOutcome = resolve;
     });
@@ -163,7 +161,7 @@ class LiveRunStream<T> implements RunStream<T> {
 
   #context(parent: CurrentRun | undefined): RunContext {
     const { runId } = this;
-    const { options, abortGraceMs } = this.#spec;
+    const { options, abortGraceMs, link } = this.#spec;
     const log = this.#log;
     const stop = this.#stop;
     const adopt = (work: Promise<unknown>) => void this.#adopted.push(work.catch(() => {}));
@@ -174,6 +172,7 @@ class LiveRunStream<T> implements RunStream<T> {
       options,
       timeouts: timeoutsOf(options.timeout),
       graceMs,
+      journal: link?.journal,
       get isWatched() {
         return log.hasReaders;
       },
@@ -203,7 +202,7 @@ class LiveRunStream<T> implements RunStream<T> {
 
   async #drive(): Promise<void> {
     const registration = new Registration(this.runId, this.#stop);
-    this.#log.push(this.#stamped({ type: "run-start" }));
+    this.#tell({ type: "run-start" });
     let end: RunEnd<T>;
     try {
       await registration.ready();
@@ -231,7 +230,7 @@ class LiveRunStream<T> implements RunStream<T> {
         await new Promise((resolve) => setImmediate(resolve));
         turnedAt = performance.now();
       }
-      this.#log.push(this.#stamped(step.value));
+      this.#tell(step.value);
     }
   }
 
@@ -248,7 +247,7 @@ class LiveRunStream<T> implements RunStream<T> {
     const { turns: _, ...kept } = { ...view, history: copyJson(view.history) };
     this.#end = withJson({ runId: this.runId, ...view, ...end });
     runtime.end(this.runId);
-    this.#log.push(withJson(this.#stamped(terminalEvent(end, kept))));
+    this.#tell(terminalEvent(end, kept));
     this.#log.close();
     this.#resolveOutcome(this.#end);
     this.onEnd(this.#end);
@@ -267,12 +266,18 @@ class LiveRunStream<T> implements RunStream<T> {
     }
   }
 
-  #stamped(event: { type: "run-start" } | EngineEvent<T> | TerminalEvent<T>): RunEvent<T> {
+  #tell(event: { type: "run-start" } | EngineEvent<T> | TerminalEvent<T>): void {
     const seq = ++this.#seq;
     const at = Date.now();
+    const { runId } = this;
     // One spread of the event alone is what engines have a fast path for.
-    if (this.#parent === undefined) return { ...event, runId: this.runId, seq, at };
-    return { ...event, ...this.#parent, runId: this.runId, seq, at };
+    const stamped: RunEvent<T> =
+      this.#parent === undefined
+        ? { ...event, runId, seq, at }
+        : { ...event, ...this.#parent, runId, seq, at };
+    if ("history" in event) withJson(stamped);
+    this.#spec.link?.onEvent(stamped);
+    this.#log.push(stamped);
   }
 
   protected onEnd(_outcome: RunOutcome<T>): void {}
@@ -313,6 +318,14 @@ class AwaitedRun<T> extends LiveRunStream<T> implements Run<T> {
     this.#promise ??= this.outcome.then(this.#answer);
     return this.#promise;
   }
+}
+
+function stampOf(
+  parent: CurrentRun | undefined,
+): Pick<EventStamp, "parentRunId" | "parentCallId"> | undefined {
+  if (parent === undefined) return undefined;
+  const { runId, callId } = parent;
+  return callId === undefined ? { parentRunId: runId } : { parentRunId: runId, parentCallId: callId };
 }
 
 /** What the caller did wrong is thrown to it at once; what its callbacks throw ends the run as an error. */

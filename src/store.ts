@@ -1,5 +1,5 @@
 /** The contract of a run store: the truth about background runs. Every write of a worker is fenced by its attempt. */
-import type { Patch, RunEvent, RunStatus, StopCause, Usage } from "./events.ts";
+import type { Patch, RunStatus, StopCause, StoredEvent, Usage } from "./events.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { ChatMessage } from "./transcript.ts";
 
@@ -93,11 +93,11 @@ export class LostClaimError extends Error {
   }
 }
 
-/** A stored event; its `seq` counts from 1 over all attempts, without a gap. */
-export type StoredEvent = RunEvent<Json>;
+export type { StoredEvent };
 
 /** An event to be stored: the store gives it its `seq`. */
-export type NewEvent = Omit<RunEvent<Json>, "seq">;
+export type NewEvent = WithoutSeq<StoredEvent>;
+type WithoutSeq<E> = E extends unknown ? Omit<E, "seq"> : never;
 
 /** Which runs to list, newest first. */
 export interface RunFilter {

@@ -4,7 +4,7 @@ import type { RunContext } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import type { EngineEvent } from "./events.ts";
 import { jsonText, kindOf, parseJson } from "./json.ts";
-import type { PartialCall, PartialTurn } from "./partial-turn.ts";
+import type { CallOutcome, PartialCall, PartialTurn } from "./partial-turn.ts";
 import { executeCall, type PreparedCall, prepareCall } from "./settle-call.ts";
 import type { Tool } from "./tool.ts";
 
@@ -22,13 +22,17 @@ export async function* playCalls(
   tools: ReadonlyMap<string, Tool>,
   run: RunContext,
 ): AsyncGenerator<EngineEvent<never>, void> {
-  const prepare = partial.calls.map(async (call) => ({
+  const open = partial.calls.filter(({ outcome }) => outcome === undefined);
+  const prepare = open.map(async (call) => ({
     call,
     prepared: await prepareCall(tools, call.toolName, call.input, run),
   }));
   const ready = await run.stop.race(Promise.all(prepare));
   for (const group of groups(ready)) {
     run.stop.throwIfStopped();
+    if (run.journal !== undefined) {
+      await run.journal.write({ kind: "begun", callIds: group.map(({ call }) => call.callId) });
+    }
     const arrivals = new Arrivals();
     for (const call of group) {
       if (run.stop.stopped !== undefined) break;
@@ -55,17 +59,20 @@ function groups(calls: readonly ReadyCall[]): ReadyCall[][] {
 function begin({ call, prepared }: ReadyCall, run: RunContext, arrivals: Arrivals): void {
   const { callId, toolName } = call;
   const startedAt = performance.now();
-  const settle = (outcome: PartialCall["outcome"] & object) => {
+  const settle = (outcome: CallOutcome): void | Promise<void> => {
     call.outcome = outcome;
-    const { status, output, error } = outcome;
-    const durationMs = performance.now() - startedAt;
-    const event = { type: "tool-end", callId, toolName, status, output, durationMs } as const;
-    arrivals.push(error === undefined ? event : { ...event, error });
+    const end = () => arrivals.push(toolEnd(call, outcome, performance.now() - startedAt));
+    if (run.journal === undefined) return end();
+    return run.journal.write({ kind: "settled", callId, outcome }).then(end);
   };
   call.started = true;
-  arrivals.push({ type: "tool-start", callId, toolName, input: prepared.given });
+  // An earlier attempt may have begun the same call, and told of it.
+  if (run.journal?.state?.told.started.has(callId) !== true) {
+    arrivals.push({ type: "tool-start", callId, toolName, input: prepared.given });
+  }
   if (prepared.kind === "refused") {
-    settle(prepared.outcome);
+    const settled = settle(prepared.outcome);
+    if (settled !== undefined) arrivals.expect(settled);
     return;
   }
   arrivals.expect(
@@ -84,6 +91,16 @@ function begin({ call, prepared }: ReadyCall, run: RunContext, arrivals: Arrival
       adopt: (work) => run.adopt(work),
     }).then(settle),
   );
+}
+
+/** The event that tells of a call's outcome. */
+export function toolEnd(
+  { callId, toolName }: PartialCall,
+  { status, output, error }: CallOutcome,
+  durationMs: number,
+): EngineEvent<never> {
+  const event = { type: "tool-end", callId, toolName, status, output, durationMs } as const;
+  return error === undefined ? event : { ...event, error };
 }
 
 /** Events of calls at work, in the order in which they arrive. */

@@ -29,6 +29,8 @@ export interface Tool {
   /** In milliseconds; ends this call only. */
   readonly timeout: number | undefined;
   readonly parallel: boolean;
+  /** Whether a call may run again, with the same `callId`, where nobody knows how far it came. */
+  readonly idempotent: boolean;
   validate(input: unknown): Promise<Validated<unknown>>;
   execute(input: unknown, context: ToolContext): unknown;
 }
@@ -47,6 +49,11 @@ export interface ToolOptions<S extends StandardSchemaV1 | undefined = StandardSc
   readonly timeout?: number;
   /** `false`: a call of this tool runs alone, after the calls before it. Default `true`. */
   readonly parallel?: boolean;
+  /**
+   * `true`: running a call twice does no harm, so a stored run whose worker was lost in the middle of it runs it again,
+   * with the same `callId`. Default `false`: the model is told that the outcome is unknown.
+   */
+  readonly idempotent?: boolean;
 }
 
 type ToolInput<S> = S extends StandardSchemaV1 ? InferOutput<S> : Record<string, never>;
@@ -230,6 +237,7 @@ function makeTool(
     inputSchema: parser.jsonSchema,
     timeout: options.timeout,
     parallel: options.parallel ?? true,
+    idempotent: options.idempotent ?? false,
     validate: (input) => parser.validate(input),
     execute,
   });
@@ -255,7 +263,7 @@ function inputParser({ input }: ToolOptions, name: string): Parser<unknown> {
   return type === "object" ? parser : { ...parser, jsonSchema: { type: "object", ...parser.jsonSchema } };
 }
 
-const toolKeys = ["name", "description", "input", "timeout", "parallel", "execute"];
+const toolKeys = ["name", "description", "input", "timeout", "parallel", "idempotent", "execute"];
 
 function checkName(name: unknown): void {
   if (typeof name === "string" && /^[a-zA-Z0-9_-]{1,64}$/.test(name)) return;
@@ -273,7 +281,7 @@ function checkOptions(options: ToolOptions & { execute?: unknown }): void {
   if (typeof options !== "object" || options === null) fail(`takes an object, not ${kindOf(options)}.`);
   const unknown = Object.keys(options).filter((key) => !toolKeys.includes(key));
   if (unknown.length > 0) fail(`does not know ${unknown.join(", ")}. It knows ${toolKeys.join(", ")}.`);
-  const { name, description, timeout, parallel, execute } = options;
+  const { name, description, timeout, execute } = options;
   if (name !== undefined) checkName(name);
   if (typeof description !== "string" || description.trim() === "") {
     fail('"description" must say what the tool does: the model chooses by it.');
@@ -281,8 +289,10 @@ function checkOptions(options: ToolOptions & { execute?: unknown }): void {
   if (timeout !== undefined && !(Number.isFinite(timeout) && timeout > 0)) {
     fail(`"timeout" must be a number of milliseconds above 0, not ${String(timeout)}.`);
   }
-  if (parallel !== undefined && typeof parallel !== "boolean") {
-    fail(`"parallel" must be true or false, not ${kindOf(parallel)}.`);
+  for (const key of ["parallel", "idempotent"] as const) {
+    const value: unknown = options[key];
+    if (value === undefined || typeof value === "boolean") continue;
+    fail(`"${key}" must be true or false, not ${kindOf(value)}.`);
   }
   if (execute !== undefined && typeof execute !== "function") {
     fail(`"execute" must be a function, not ${kindOf(execute)}.`);

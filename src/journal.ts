@@ -1,0 +1,121 @@
+/** What a stored run writes down as it goes, so that a later attempt takes it up where it stood. */
+import { addUsage, type FinishReason, noUsage, type Patch, type StoredEvent, type Usage } from "./events.ts";
+import type { CallOutcome, ModelAnswer, OpenTurn } from "./partial-turn.ts";
+import type { Entry, Transcript } from "./transcript.ts";
+
+/** One thing that has happened for good. Plain JSON; written in this order, turn after turn. */
+export type JournalEntry =
+  /** What stands before the first turn. */
+  | {
+      readonly kind: "opening";
+      readonly system: string;
+      readonly transcript: Transcript;
+      readonly patches: readonly Patch[];
+    }
+  /** The model has asked for tools; none of them was begun yet. */
+  | ({ readonly kind: "answer" } & ModelAnswer)
+  /** These calls are about to begin: whether they took effect is unknown until they are settled. */
+  | { readonly kind: "begun"; readonly callIds: readonly string[] }
+  | { readonly kind: "settled"; readonly callId: string; readonly outcome: CallOutcome }
+  /** A turn is whole, with what follows it (a correction). */
+  | {
+      readonly kind: "turn";
+      readonly turn: number;
+      readonly entries: readonly Entry[];
+      readonly patches: readonly Patch[];
+      readonly text: string;
+      readonly usage: Usage;
+      readonly finishReason: FinishReason;
+      readonly corrections: number;
+    };
+
+/** Where a run stood when it was last written down. */
+export interface LoopState {
+  readonly system: string;
+  readonly transcript: Transcript;
+  readonly patches: readonly Patch[];
+  readonly usage: Usage;
+  readonly text: string;
+  readonly turns: number;
+  readonly corrections: number;
+  readonly lastTurn: { readonly usage: Usage; readonly finishReason: FinishReason } | undefined;
+  readonly open: OpenTurn | undefined;
+  readonly told: Told;
+}
+
+/** What the event log says already of the newest turn. */
+export interface Told {
+  /** The turn that was begun and not ended. */
+  readonly openTurn: number | undefined;
+  readonly started: ReadonlySet<string>;
+  readonly ended: ReadonlySet<string>;
+}
+
+/** How a run writes: the promise resolves when the entry, and every event before it, is kept for good. */
+export interface Journal {
+  /** Where an earlier attempt stood. */
+  readonly state: LoopState | undefined;
+  write(entry: JournalEntry): Promise<void>;
+}
+
+/** The state that a journal and its event log lead to; none where not even the opening was written. */
+export function stateOf(
+  journal: readonly JournalEntry[],
+  events: Iterable<StoredEvent>,
+): LoopState | undefined {
+  const [opening, ...rest] = journal;
+  if (opening?.kind !== "opening") return undefined;
+  const { system, transcript, patches } = opening;
+  const start: LoopState = {
+    ...{ system, transcript, patches, usage: noUsage, text: "", turns: 0, corrections: 0 },
+    ...{ lastTurn: undefined, open: undefined, told: toldBy(events) },
+  };
+  return rest.reduce(after, start);
+}
+
+function after(state: LoopState, entry: JournalEntry): LoopState {
+  const { open } = state;
+  switch (entry.kind) {
+    case "opening":
+      return state;
+    case "answer":
+      return { ...state, turns: entry.turn, open: { ...entry, begun: new Set(), outcomes: new Map() } };
+    case "begun":
+      return open === undefined
+        ? state
+        : { ...state, open: { ...open, begun: new Set([...open.begun, ...entry.callIds]) } };
+    case "settled":
+      return open === undefined
+        ? state
+        : { ...state, open: { ...open, outcomes: new Map(open.outcomes).set(entry.callId, entry.outcome) } };
+    case "turn": {
+      const { turn, entries, patches, text, usage, finishReason, corrections } = entry;
+      return {
+        ...state,
+        transcript: [...state.transcript, ...entries],
+        patches: [...state.patches, ...patches],
+        usage: addUsage(state.usage, usage),
+        text: state.text + text,
+        turns: turn,
+        corrections,
+        lastTurn: { usage, finishReason },
+        open: undefined,
+      };
+    }
+    default:
+      return entry satisfies never;
+  }
+}
+
+function toldBy(events: Iterable<StoredEvent>): Told {
+  let openTurn: number | undefined;
+  const started = new Set<string>();
+  const ended = new Set<string>();
+  for (const event of events) {
+    if (event.type === "turn-start") openTurn = event.turn;
+    else if (event.type === "turn-end") openTurn = undefined;
+    else if (event.type === "tool-start") started.add(event.callId);
+    else if (event.type === "tool-end") ended.add(event.callId);
+  }
+  return { openTurn, started, ended };
+}
