@@ -1,11 +1,14 @@
 /** What a decorated method is at run time: a function with `.stream`, bound to its instance. */
 
+import type { StoredFunction } from "./attempt.ts";
+import { type BackgroundOptions, submit } from "./background.ts";
 import type { RunSpec } from "./engine.ts";
 import { UsageError } from "./errors.ts";
 import { kindOf } from "./json.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
 import { callOptions, checkTimeout, timeoutsOf } from "./options.ts";
 import { callRun, type Run, type RunStream, streamRun } from "./run.ts";
+import type { RunHandle } from "./runs.ts";
 
 declare global {
   interface CallableFunction {
@@ -16,29 +19,62 @@ declare global {
      * for await (const event of analyst.research.stream("Why?")) console.log(event.type);
      */
     stream<A extends unknown[], T>(this: (...args: A) => Run<T>, ...args: A): RunStream<T>;
+    /**
+     * On an LLM function or chat: stores a run that outlives its caller, as `pending`, and gives a handle to it. Takes the
+     * same arguments, which must be JSON, and `BackgroundOptions` as the options.
+     *
+     * @example
+     * const { runId } = await analyst.research.background("Why?", { key: "customer-7" });
+     */
+    background<A extends unknown[], T>(
+      this: (...args: A) => Run<T>,
+      ...args: BackgroundArguments<A>
+    ): Promise<RunHandle<T>>;
   }
 }
+
+/** The same arguments, with `BackgroundOptions` in the place of `CallOptions`. */
+export type BackgroundArguments<A extends unknown[]> = {
+  [Index in keyof A]: CallOptions extends A[Index] ? BackgroundOptions | undefined : A[Index];
+};
 
 /** Makes the run of one call. */
 export type Invoke<T> = (self: unknown, args: readonly unknown[], options: CallOptions) => RunSpec<T>;
 
 const invokeKey = Symbol.for("llmethod.invoke");
 
-interface Bound<T> {
+/** An LLM function or chat of one instance, as workers and wrappers see it. */
+export interface Bound<T = unknown> {
+  /** By which stored runs know it: `Class.method`, or the definition's `name`. */
+  readonly functionName: string;
   readonly invoke: Invoke<T>;
   readonly self: unknown;
 }
 
-/** A function of the declared arguments, with `.stream`, for one instance. */
-export function callable<T>(name: string, invoke: Invoke<T>, self: unknown): (...args: unknown[]) => Run<T> {
+/** What stands behind a callable; nothing where the value is none. */
+export function boundOf(value: unknown): Bound | undefined {
+  return typeof value === "function" && invokeKey in value ? (value[invokeKey] as Bound) : undefined;
+}
+
+/** A function of the declared arguments, with `.stream` and `.background`, for one instance. */
+export function callable<T>(name: string, bound: Bound<T>): (...args: unknown[]) => Run<T> {
+  const { invoke, self } = bound;
   const call = (...args: unknown[]): Run<T> => callRun(invoke(self, args, callOptions(args)));
   const stream = (...args: unknown[]): RunStream<T> => streamRun(invoke(self, args, callOptions(args)));
+  const background = async (...args: unknown[]): Promise<RunHandle<T>> =>
+    submit<T>(storedFunction(bound), args);
   Object.defineProperties(call, {
     name: { value: name, configurable: true },
     stream: { value: stream },
-    [invokeKey]: { value: { invoke, self } satisfies Bound<T> },
+    background: { value: background },
+    [invokeKey]: { value: bound },
   });
   return call;
+}
+
+/** The callable as stored runs find it. */
+export function storedFunction({ functionName, invoke, self }: Bound): StoredFunction {
+  return { functionName, spec: (args, options) => invoke(self, args, options) };
 }
 
 /**
@@ -55,7 +91,7 @@ export function withTimeout<A extends unknown[], T>(
   fn: (...args: A) => Run<T>,
   ms: number | Timeouts,
 ): (...args: A) => Run<T> {
-  const bound: unknown = typeof fn === "function" && invokeKey in fn ? fn[invokeKey] : undefined;
+  const bound = boundOf(fn);
   if (bound === undefined) {
     throw new UsageError(
       "invalid_option",
@@ -70,12 +106,12 @@ export function withTimeout<A extends unknown[], T>(
     );
   }
   checkTimeout(ms);
-  const { invoke, self } = bound as Bound<T>;
+  const { functionName, invoke, self } = bound as Bound<T>;
   const limits = timeoutsOf(ms);
   const limited: Invoke<T> = (instance, args, options) => {
     return invoke(instance, args, { ...options, timeout: smallest(limits, timeoutsOf(options.timeout)) });
   };
-  return callable(fn.name, limited, self) as (...args: A) => Run<T>;
+  return callable(fn.name, { functionName, invoke: limited, self }) as (...args: A) => Run<T>;
 }
 
 function smallest(one: Timeouts, other: Timeouts): Timeouts {

@@ -54,6 +54,7 @@ export function llmChat<Self = unknown>(
     return {
       options,
       abortGraceMs: graceOf(definition as Definition),
+      message: message.message,
       answer: replyOf,
       engine(run) {
         const settings = settingsFor(definition as Definition, self, name, options);

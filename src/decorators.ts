@@ -46,11 +46,9 @@ export function decorator<T>(what: string, name: string | undefined, prepare: Pr
       throw new UsageError("invalid_decorator", `${what} takes a method or a function, not ${given}.`);
     }
     const known = name ?? (body.name || what);
-    return callable(
-      known,
-      prepare(body as Body, () => known),
-      undefined,
-    );
+    const invoke = prepare(body as Body, () => known);
+    // A stored run is found by its function's name: an arrow function that has none cannot be stored.
+    return callable(known, { functionName: name ?? body.name, invoke, self: undefined });
   }
 
   function decorateLegacy(key: string | symbol, descriptor: unknown): PropertyDescriptor {
@@ -79,15 +77,17 @@ export function decorator<T>(what: string, name: string | undefined, prepare: Pr
 
   /** A getter that binds the method to whoever reads it, once for each instance. */
   function accessorOf(key: string | symbol, method: Body): Accessor {
-    const invoke = prepare(method, (self) => name ?? qualifiedName(self, key));
+    const nameOf = (self: unknown) => name ?? qualifiedName(self, key);
+    const invoke = prepare(method, nameOf);
+    const bind = (self: unknown) => callable(String(key), { functionName: nameOf(self), invoke, self });
     const bound = new WeakMap<object, Body>();
     const get = function (this: unknown) {
       if ((typeof this !== "object" || this === null) && typeof this !== "function") {
-        return callable(String(key), invoke, this);
+        return bind(this);
       }
       const known = bound.get(this);
       if (known !== undefined) return known;
-      const made = callable(String(key), invoke, this);
+      const made = bind(this);
       bound.set(this, made);
       return made;
     };

@@ -57,6 +57,8 @@ export interface RunSpec<T> {
   readonly link?: RunLink;
   readonly options: CallOptions;
   readonly abortGraceMs: number;
+  /** The user's message that stands behind the given history, where there is one before the run begins. */
+  readonly message?: ChatMessage;
   /** Called at once; a `UsageError` from it is thrown to the caller. */
   engine(context: RunContext): Engine<T>;
   /** What `await` gives for an outcome, or throws. */

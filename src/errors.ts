@@ -14,7 +14,10 @@ export type UsageErrorCode =
   | "duplicate_tool"
   | "invalid_decorator"
   | "invalid_prompt"
-  | "duplicate_run";
+  | "duplicate_run"
+  | "unknown_run"
+  | "unknown_function"
+  | "not_json";
 
 /**
  * The program passed something that cannot work: a wrong option, a broken history, a definition without a
@@ -30,8 +33,8 @@ export class UsageError extends TypeError {
   }
 }
 
-/** Which of the limits of `timeout` fired. */
-export type TimeoutKind = "total" | "turn" | "firstToken" | "idle" | "tool";
+/** Which of the limits of `timeout` fired; `wait` is that of `runs.wait`, which ends the waiting only. */
+export type TimeoutKind = "total" | "turn" | "firstToken" | "idle" | "tool" | "wait";
 
 /** The reason of a stop by a `timeout` option. `ms` is the limit that was set, in milliseconds. */
 export class TimeoutError extends Error {
@@ -161,6 +164,18 @@ export class TurnLimitError extends Error {
         `maxTurns: { limit: ${maxTurns}, atLimit: "answer" } to get one last answer without tools.`,
     );
     this.maxTurns = maxTurns;
+  }
+}
+
+/** A stored run whose workers were lost again and again: nobody takes it up any more. */
+export class GaveUpError extends Error {
+  override readonly name = "GaveUpError";
+  readonly code = "gave_up";
+  readonly attempts: number;
+
+  constructor(runId: string, attempts: number) {
+    super(`The run ${runId} was taken up ${attempts} times and never came to its end: it was given up.`);
+    this.attempts = attempts;
   }
 }
 

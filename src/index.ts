@@ -1,6 +1,11 @@
 /** The public names of llmethod. */
 
+export { MemoryRunStore } from "./adapters/memory-store.ts";
+export type { StoredFunction } from "./attempt.ts";
+export type { BackgroundOptions } from "./background.ts";
 export { withTimeout } from "./callable.ts";
+export type { StopRequestOptions } from "./cancel-run.ts";
+export { activeRuns, cancelRun } from "./cancel-run.ts";
 export type { StopRequest } from "./cancellation.ts";
 export { CancellationManager, MemoryCancellationManager } from "./cancellation.ts";
 export type { ChatReply, ChatRun } from "./chat.ts";
@@ -9,6 +14,7 @@ export type { LlmDecorator } from "./decorators.ts";
 export type { Definition, FunctionDefinition } from "./definition.ts";
 export type { ModelErrorCode, TimeoutKind, UsageErrorCode } from "./errors.ts";
 export {
+  GaveUpError,
   ModelError,
   OutputError,
   RunCancelledError,
@@ -21,10 +27,12 @@ export type {
   FinishReason,
   Patch,
   RepairPatch,
+  ResumedEvent,
   RunEvent,
   RunOutcome,
   RunStatus,
   StopCause,
+  StoredEvent,
   ToolStatus,
   Usage,
 } from "./events.ts";
@@ -38,9 +46,41 @@ export type { RetryOptions } from "./models/retry.ts";
 export { withRetry } from "./models/retry.ts";
 export type { CallOptions, Timeouts, TurnLimit } from "./options.ts";
 export { audio, file, image, prompt } from "./prompt.ts";
+export type { Delivery, Execute, QueuedRun, QueueWorker, RunQueue, WorkOptions } from "./queue.ts";
 export type { Run, RunStream } from "./run.ts";
+export type {
+  CancelOptions,
+  EventOptions,
+  GapEvent,
+  RunHandle,
+  WaitOptions,
+} from "./runs.ts";
+export { runs } from "./runs.ts";
 export type { Configuration } from "./runtime.ts";
-export { activeRuns, cancelRun, configure, setCancellationManager } from "./runtime.ts";
+export { configure, setCancellationManager } from "./runtime.ts";
+export type { WorkerOptions } from "./start-worker.ts";
+export { startWorker } from "./start-worker.ts";
+export type {
+  Claim,
+  ClaimOptions,
+  ClaimResult,
+  NewEvent,
+  NewRun,
+  Progress,
+  PruneOptions,
+  RunFilter,
+  RunInput,
+  RunLimits,
+  RunRecord,
+  RunStore,
+  SelfQueueingStore,
+  StoredError,
+  StoredOutcome,
+  StoredStop,
+} from "./store.ts";
+export { LostClaimError } from "./store.ts";
 export type { Tool, ToolContext, ToolDecorator, Toolkit, ToolOptions } from "./tool.ts";
 export { tool } from "./tool.ts";
 export type { ChatMessage, ContentPart } from "./transcript.ts";
+export type { StopOptions, Worker } from "./worker.ts";
+export type { WorkerSettings } from "./worker-settings.ts";

@@ -1,6 +1,7 @@
 /** What a stored run writes down as it goes, so that a later attempt takes it up where it stood. */
 import { addUsage, type FinishReason, noUsage, type Patch, type StoredEvent, type Usage } from "./events.ts";
 import type { CallOutcome, ModelAnswer, OpenTurn } from "./partial-turn.ts";
+import type { RunStore } from "./store.ts";
 import type { Entry, Transcript } from "./transcript.ts";
 
 /** One thing that has happened for good. Plain JSON; written in this order, turn after turn. */
@@ -58,11 +59,21 @@ export interface Journal {
   write(entry: JournalEntry): Promise<void>;
 }
 
-/** The state that a journal and its event log lead to; none where not even the opening was written. */
-export function stateOf(
-  journal: readonly JournalEntry[],
-  events: Iterable<StoredEvent>,
-): LoopState | undefined {
+/** Where the attempts so far have left a run; nothing where not even the opening was written. */
+export async function readState(
+  store: Pick<RunStore, "journal" | "events">,
+  runId: string,
+): Promise<LoopState | undefined> {
+  const journal = (await store.journal(runId)) as unknown as readonly JournalEntry[];
+  const events: StoredEvent[] = [];
+  for (let page = await store.events(runId, 0); page.length > 0; ) {
+    events.push(...page);
+    page = await store.events(runId, page.at(-1)?.seq ?? 0);
+  }
+  return stateOf(journal, events);
+}
+
+function stateOf(journal: readonly JournalEntry[], events: Iterable<StoredEvent>): LoopState | undefined {
   const [opening, ...rest] = journal;
   if (opening?.kind !== "opening") return undefined;
   const { system, transcript, patches } = opening;

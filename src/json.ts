@@ -56,6 +56,32 @@ export function jsonText(value: unknown): string | undefined {
   }
 }
 
+/**
+ * Where a value is no plain JSON, as a path and a kind: `args[0].when is a Date`. Nothing where all of it is JSON;
+ * properties that are `undefined` count as left out.
+ */
+export function jsonProblem(
+  value: unknown,
+  path: string,
+  above: readonly unknown[] = [],
+): string | undefined {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return undefined;
+  if (typeof value === "number" && Number.isFinite(value)) return undefined;
+  if (above.includes(value)) return `${path} is part of itself`;
+  const inside = [...above, value];
+  if (Array.isArray(value)) {
+    // By index, as a hole in an array is no JSON either.
+    const items = Array.from(value, (item, index) => jsonProblem(item, `${path}[${index}]`, inside));
+    return items.find((problem) => problem !== undefined);
+  }
+  if (!isPlainObject(value)) return `${path} is ${shown(value)}`;
+  for (const [key, item] of Object.entries(value)) {
+    const problem = item === undefined ? undefined : jsonProblem(item, `${path}.${key}`, inside);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
 /** Some text for any value at all: it never throws, whatever the value's own methods do. */
 export function textOf(value: unknown): string {
   try {

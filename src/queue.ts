@@ -27,6 +27,8 @@ export interface QueueWorker {
  * `execute` rejected. It holds run ids only: the truth is in the store.
  */
 export interface RunQueue {
+  /** Whether `enqueue` can be part of the store's transaction; if not, it is called when the run is stored. */
+  readonly joinsTransaction: boolean;
   /** Idempotent for a run id while its job waits or runs. `transaction`: that of the store's `create`, if it has one. */
   enqueue(run: QueuedRun, transaction?: unknown): Promise<void>;
   /** Whether a job of this run waits or runs: the reconciler puts back what has none. */

@@ -1,15 +1,13 @@
 /** What one process holds: its defaults, its cancellation manager, its live runs, and the run at work. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Stop, StopSource } from "./abort.ts";
-import {
-  type CancellationManager,
-  checkManager,
-  MemoryCancellationManager,
-  patience,
-} from "./cancellation.ts";
+import { type CancellationManager, checkManager, MemoryCancellationManager } from "./cancellation.ts";
 import { UsageError } from "./errors.ts";
 import { kindOf, shown, textOf } from "./json.ts";
 import { isModel, type Model } from "./model.ts";
+import type { RunQueue } from "./queue.ts";
+import type { RunStore } from "./store.ts";
+import { checkWorkerSettings, type WorkerSettings } from "./worker-settings.ts";
 
 /** The process's defaults; `configure` changes only those that are given. */
 export interface Configuration {
@@ -24,6 +22,15 @@ export interface Configuration {
   stopNote?: false | ((reason: string) => string);
   /** How long tools may take to obey a stop, in ms. Default 250. */
   abortGraceMs?: number;
+  /** Keeps the runs of `.background`. Default: SQLite in `.llmethod/runs.db`, opened when it is first needed. */
+  store?: RunStore;
+  /** Carries stored runs to workers on many machines, where the store does not do so by itself. */
+  queue?: RunQueue;
+  /**
+   * The worker that a process has by itself where it submits runs and calls no `startWorker`. `false`: it submits only,
+   * and workers elsewhere run them.
+   */
+  worker?: WorkerSettings | false;
   /** Hears of faults that end no run, such as a cancellation manager that is down. Default: a process warning. */
   onFault?: (error: Error) => void;
 }
@@ -53,13 +60,15 @@ export interface LiveRun {
 const endedMax = 1000;
 
 class Runtime {
-  readonly #current = new AsyncLocalStorage<CurrentRun>();
+  readonly #current = new AsyncLocalStorage<CurrentRun | undefined>();
   readonly #runs = new Map<string, LiveRun>();
   /** The newest ids that have ended, so that a late stop is not kept for a run which is over. */
   readonly #ended = new Set<string>();
   readonly #reported = new Set<string>();
   #settings: Readonly<Configuration> = {};
   manager: CancellationManager = new MemoryCancellationManager();
+  /** The SQLite store of a process that has configured none. */
+  defaultStore: Promise<RunStore> | undefined;
   /** Entries with the manager on their way out: a newer run with the same id must not lose its own to them. */
   readonly leaving = new Map<string, Promise<void>>();
 
@@ -80,6 +89,11 @@ class Runtime {
 
   within<T>(run: CurrentRun, work: () => T): T {
     return this.#current.run(run, work);
+  }
+
+  /** Work that belongs to no run, wherever it was begun: a worker's. */
+  outside<T>(work: () => T): T {
+    return this.#current.run(undefined, work);
   }
 
   begin(runId: string, run: LiveRun): void {
@@ -160,56 +174,10 @@ export function setCancellationManager(manager: CancellationManager): void {
   runtime.configure({ cancellation: manager });
 }
 
-/**
- * Stops a run by its id, from anywhere.
- *
- * @returns `true` where the run was registered and had not ended; `false` where the request was stored for a
- *   run that may still start, which then ends cancelled without a model call, or where the run had ended.
- * @param options `wait`: resolve only when the run, if it is in this process, has settled.
- * @example
- * if (await cancelRun(runId, "the user closed the page", { wait: true })) console.log("stopped");
- */
-export async function cancelRun(
-  runId: string,
-  reason?: unknown,
-  options: { wait?: boolean } = {},
-): Promise<boolean> {
-  if (typeof runId !== "string" || runId === "") {
-    throw new UsageError("invalid_option", `cancelRun takes a run's id, not ${shown(runId)}.`);
-  }
-  const local = runtime.find(runId);
-  if (local === undefined && runtime.hasEnded(runId)) return false;
-  const found = await requestStop(runId, reason, local);
-  // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
-  if (options.wait === true && !isInside(runId)) await local?.settled;
-  return found;
-}
-
-function isInside(runId: string): boolean {
-  for (let run = runtime.current; run !== undefined; run = run.parent) if (run.runId === runId) return true;
-  return false;
-}
-
-/** The runs that are registered and have not ended; the value says whether a stop was requested. */
-export function activeRuns(): Promise<ReadonlyMap<string, boolean>> {
-  return runtime.manager.activeRuns();
-}
-
-/** Through the manager; a run of this process is reached directly, whether the manager answers or not. */
-async function requestStop(runId: string, reason: unknown, local: LiveRun | undefined): Promise<boolean> {
-  try {
-    const asked = runtime.manager.cancel(runId, reason);
-    local?.stop("cancel", reason);
-    return (await patience(asked)) || local !== undefined;
-  } catch (error) {
-    if (local === undefined) throw error;
-    local.stop("cancel", reason);
-    runtime.report("The cancellation manager could not store a stop request", error);
-    return true;
-  }
-}
-
-const configurationKeys = ["model", "cancellation", "stopNote", "abortGraceMs", "onFault"];
+const configurationKeys = [
+  ...["model", "cancellation", "stopNote", "abortGraceMs", "onFault"],
+  ...["store", "queue", "worker"],
+];
 
 function checkConfiguration(changes: Configuration): void {
   const fail = (what: string): never => {
@@ -220,7 +188,7 @@ function checkConfiguration(changes: Configuration): void {
   if (unknown.length > 0) {
     fail(`does not know ${unknown.join(", ")}. It knows ${configurationKeys.join(", ")}.`);
   }
-  const { model, cancellation, stopNote, abortGraceMs, onFault } = changes;
+  const { model, cancellation, stopNote, abortGraceMs, onFault, store, queue, worker } = changes;
   if (model !== undefined && !isModel(model)) fail(`"model" must be a model, such as openai("gpt-5-mini").`);
   if (cancellation !== undefined) checkManager(cancellation);
   if (stopNote !== undefined && stopNote !== false && typeof stopNote !== "function") {
@@ -228,6 +196,18 @@ function checkConfiguration(changes: Configuration): void {
   }
   if (abortGraceMs !== undefined) checkGrace(abortGraceMs);
   if (onFault !== undefined && typeof onFault !== "function") fail('"onFault" must be a function.');
+  if (store !== undefined && !has(store, ["create", "claim", "save", "finish", "watch"])) {
+    fail('"store" must be a run store, such as new SqliteRunStore() from "llmethod/sqlite".');
+  }
+  if (queue !== undefined && !has(queue, ["enqueue", "work", "has", "dequeue"])) {
+    fail('"queue" must be a run queue, such as new PgBossQueue() from "llmethod/pg-boss".');
+  }
+  if (worker !== undefined && worker !== false) checkWorkerSettings(worker, "configure({ worker: { … } })");
+}
+
+function has(value: unknown, methods: readonly string[]): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return methods.every((name) => typeof (value as Record<string, unknown>)[name] === "function");
 }
 
 export function checkGrace(abortGraceMs: unknown): void {

@@ -8,6 +8,8 @@ export interface RunInput {
   readonly args: readonly Json[];
   /** The call options that can be stored: `timeout`, `history`, `context`, `maxTurns`, `metadata`. */
   readonly options: JsonObject;
+  /** The user's message, where the function is a chat: kept also if the run is stopped before it begins. */
+  readonly message?: ChatMessage;
 }
 
 /** A run to be stored. */
@@ -29,7 +31,8 @@ export interface NewRun {
 /** How a stored run ended: a `RunOutcome` as JSON. */
 export interface StoredOutcome {
   readonly status: "completed" | "cancelled" | "error";
-  readonly value?: Json;
+  /** What `await` would have given: also where a chat was cancelled. Left out where it would have thrown. */
+  readonly value?: Json | undefined;
   readonly reason?: Json;
   readonly cause?: StopCause;
   readonly error?: StoredError;

@@ -1,0 +1,220 @@
+/** One attempt of a stored run: where an earlier one stood, the run itself, and what is written at its end. */
+import type { RunLink, RunSpec } from "./engine.ts";
+import { asError, GaveUpError } from "./errors.ts";
+import { EventWriter, persistently } from "./event-writer.ts";
+import type { RunEvent, RunOutcome, StopCause } from "./events.ts";
+import { type JournalEntry, type LoopState, readState } from "./journal.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { CallOptions } from "./options.ts";
+import type { Delivery } from "./queue.ts";
+import { streamRun } from "./run.ts";
+import { runtime } from "./runtime.ts";
+import {
+  type Claim,
+  LostClaimError,
+  type NewEvent,
+  type RunLimits,
+  type RunRecord,
+  type RunStore,
+  type StoredOutcome,
+} from "./store.ts";
+import { newEvent, storedOutcome } from "./stored-outcome.ts";
+import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
+
+/** A function that stored runs can name. */
+export interface StoredFunction {
+  readonly functionName: string;
+  /** The run of one call. */
+  spec(args: readonly Json[], options: CallOptions): RunSpec<unknown>;
+}
+
+export interface ExecutorOptions {
+  readonly store: RunStore;
+  /** Who claims the runs: unique to this worker. */
+  readonly owner: string;
+  readonly functions: ReadonlyMap<string, StoredFunction>;
+  readonly limits: RunLimits;
+  /** A run that was taken up more often than this is ended as an error. */
+  readonly maxAttempts: number;
+  /** Hears of every run that this worker has ended. */
+  readonly onRunEnd: ((record: RunRecord) => void | Promise<void>) | undefined;
+}
+
+/** How long a run waits that came to a worker without its function, in ms. */
+const misdeliveredMs = 1000;
+
+export class Attempt {
+  readonly #options: ExecutorOptions;
+  readonly #claim: Claim;
+  readonly #record: RunRecord;
+  #writer: EventWriter | undefined;
+  #terminal: NewEvent | undefined;
+  /** A stop that came before the run was there. */
+  #earlyStop: { cause: StopCause; reason: unknown } | undefined;
+  #isDraining = false;
+  /** The run is stopped here and goes on elsewhere: what this stop does to it is nobody's business. */
+  #isHandedBack = false;
+
+  constructor(options: ExecutorOptions, claim: Claim, record: RunRecord) {
+    this.#options = options;
+    this.#claim = claim;
+    this.#record = record;
+    if (record.stopRequest !== undefined) this.stop(record.stopRequest.reason);
+  }
+
+  /** Ends the run for good: somebody asked for it. */
+  stop(reason: unknown): void {
+    this.#stopRun("cancel", reason);
+  }
+
+  /** The run is given back at the end of the turn that is at work. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** The run is stopped at once, and given back. */
+  handBack(): void {
+    this.#isHandedBack = true;
+    this.#stopRun("shutdown", "the worker shuts down");
+  }
+
+  /** Somebody else has the run now: it stops here and writes nothing more. */
+  lose(reason: unknown): void {
+    this.#isHandedBack = true;
+    this.#stopRun("shutdown", reason);
+  }
+
+  async run(): Promise<Delivery> {
+    const { store, functions, maxAttempts } = this.#options;
+    const { attempt } = this.#claim;
+    const record = this.#record;
+    const state = attempt === 1 ? undefined : await readState(store, record.runId);
+    const fn = functions.get(record.functionName);
+    if (fn === undefined) return this.#giveBack([], misdeliveredMs);
+    if (attempt > maxAttempts) return this.#fail(new GaveUpError(record.runId, attempt - 1), state);
+    const writer = new EventWriter(store, this.#claim, state, (error) => this.lose(error));
+    this.#writer = writer;
+    if (attempt > 1) writer.push(resumedEvent(record, attempt));
+    let spec: RunSpec<unknown>;
+    let outcome: RunOutcome<unknown>;
+    try {
+      spec = fn.spec(argumentsOf(record), optionsOf(record));
+      const run = runtime.outside(() => streamRun({ ...spec, link: this.#link(writer) }));
+      if (this.#earlyStop !== undefined) this.#stopRun(this.#earlyStop.cause, this.#earlyStop.reason);
+      outcome = await run.outcome;
+    } catch (error) {
+      await writer.close();
+      return this.#fail(asError(error), state);
+    }
+    const rest = await writer.close();
+    if (writer.lost !== undefined) return this.#lost(writer.lost);
+    if (outcome.status === "cancelled" && outcome.cause === "shutdown") return this.#giveBack(rest, 0);
+    return this.#finish(storedOutcome(outcome, answerOf(spec, outcome)), rest);
+  }
+
+  #link(writer: EventWriter): RunLink {
+    return {
+      parent: parentOf(this.#record),
+      journal: { state: writer.state, write: (entry) => this.#write(writer, entry) },
+      onEvent: (event) => this.#hear(writer, event),
+    };
+  }
+
+  async #write(writer: EventWriter, entry: JournalEntry): Promise<void> {
+    // A tool that ignored the hand-over may still end well: the next attempt settles it.
+    const isOpen = entry.kind === "settled" && entry.outcome.status === "unknown";
+    if (this.#isHandedBack && isOpen) return;
+    await writer.write(entry);
+    if (this.#isDraining && entry.kind === "turn") this.handBack();
+  }
+
+  #hear(writer: EventWriter, event: RunEvent): void {
+    if ("history" in event) {
+      this.#terminal = newEvent(event);
+      return;
+    }
+    if (event.type === "run-start" && this.#claim.attempt > 1) return;
+    if (this.#isHandedBack && tellsOfStop(event)) return;
+    const { seq: _, ...rest } = event;
+    writer.push(rest as NewEvent);
+  }
+
+  #stopRun(cause: StopCause, reason: unknown): void {
+    if (this.#writer === undefined) this.#earlyStop ??= { cause, reason };
+    else runtime.find(this.#claim.runId)?.stop(cause, reason);
+  }
+
+  async #finish(outcome: StoredOutcome, events: readonly NewEvent[]): Promise<Delivery> {
+    const { store, onRunEnd } = this.#options;
+    const { runId } = this.#claim;
+    const last = this.#terminal === undefined ? events : [...events, this.#terminal];
+    // What this run has begun in the background ends with it, where it was stopped: also after a timeout.
+    if (outcome.status === "cancelled") {
+      const { reason } = outcome;
+      await persistently(() => store.requestStop(runId, reason === undefined ? {} : { reason }));
+    }
+    const finished = await persistently(() => store.finish(this.#claim, outcome, last));
+    if (!finished || onRunEnd === undefined) return { kind: "done" };
+    try {
+      const record = await store.get(runId);
+      if (record !== undefined) await onRunEnd(record);
+    } catch (error) {
+      runtime.report("onRunEnd failed", error);
+    }
+    return { kind: "done" };
+  }
+
+  async #fail(error: Error, state: LoopState | undefined): Promise<Delivery> {
+    const { outcome, events } = endedWithoutRun(this.#record, state, { status: "error", error });
+    return this.#finish(outcome, events);
+  }
+
+  async #giveBack(rest: readonly NewEvent[], delayMs: number): Promise<Delivery> {
+    const { store } = this.#options;
+    try {
+      if (rest.length > 0) await store.save(this.#claim, { events: rest });
+      await store.release(this.#claim);
+    } catch (error) {
+      return this.#lost(error);
+    }
+    return { kind: "later", delayMs };
+  }
+
+  /** Another attempt has the run, or the store is out of reach: then the engine brings the run again. */
+  #lost(error: unknown): Delivery {
+    if (error instanceof LostClaimError) return { kind: "done" };
+    runtime.report("A run was given up here, as its store could not be reached", error);
+    throw error;
+  }
+}
+
+/** What a hand-over does to the turn at work is no part of the run: the next attempt goes on with that turn. */
+function tellsOfStop(event: RunEvent): boolean {
+  if (event.type === "turn-end") return event.finishReason === "cancelled";
+  return event.type === "tool-end" && (event.status === "cancelled" || event.status === "unknown");
+}
+
+function resumedEvent(record: RunRecord, attempt: number): NewEvent {
+  return { type: "run-resumed", attempt, runId: record.runId, at: Date.now(), ...parentOf(record) };
+}
+
+/** The arguments as they were given: the options stand last, where there were some. */
+function argumentsOf(record: RunRecord): readonly Json[] {
+  const { args, options } = record.input;
+  return Object.keys(options).length === 0 ? args : [...args, options];
+}
+
+/** The call options of a stored run: JSON, as they were when it was submitted. */
+export function optionsOf({ runId, input }: RunRecord): CallOptions {
+  const options: JsonObject = input.options;
+  return { ...(options as CallOptions), runId };
+}
+
+/** What `await` would have given, where it would have given something. */
+function answerOf(spec: RunSpec<unknown>, outcome: RunOutcome<unknown>): unknown {
+  try {
+    return spec.answer(outcome);
+  } catch {
+    return undefined; // it would have thrown, which the outcome says in its own words
+  }
+}

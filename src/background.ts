@@ -1,0 +1,159 @@
+/** Submits runs that outlive their caller: checked, stored as pending, and handed to whoever runs them. */
+import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { StoredFunction } from "./attempt.ts";
+import { UsageError } from "./errors.ts";
+import {
+  isPlainObject,
+  type Json,
+  type JsonObject,
+  jsonProblem,
+  jsonText,
+  parseJson,
+  shown,
+} from "./json.ts";
+import { type CallOptions, callOptions } from "./options.ts";
+import type { RunQueue } from "./queue.ts";
+import { handleOf, type RunHandle } from "./runs.ts";
+import { runtime } from "./runtime.ts";
+import { queueFor, theStore } from "./storage.ts";
+import type { NewRun, RunRecord } from "./store.ts";
+import { serve, workersOf } from "./worker.ts";
+
+/** The options of a run in the background; the call's arguments and these must be JSON. */
+export interface BackgroundOptions extends Omit<CallOptions, "abortSignal"> {
+  /** What belongs together: a conversation, a customer. For `runs.list({ key })` and for limits. */
+  readonly key?: string;
+  /** Higher goes first; a whole number, default 0. */
+  readonly priority?: number;
+  /** How long to wait before it may begin, in ms. */
+  readonly delayMs?: number;
+}
+
+/**
+ * Stores a run as `pending` and gives a handle to it. An id that is known already gives that run, if it was given the
+ * same input.
+ *
+ * @throws UsageError as a call does, and `not_json`, `duplicate_run`, `unknown_function`
+ */
+export async function submit<T>(fn: StoredFunction, given: readonly unknown[]): Promise<RunHandle<T>> {
+  const run = newRun(fn, given);
+  const store = await theStore();
+  const queue = queueFor(store);
+  const known = workersOf(store).filter(({ isExplicit }) => isExplicit);
+  if (known.length > 0 && !known.some((worker) => worker.has(run.functionName))) throw unknownFunction(run);
+  const joins = queue?.joinsTransaction === true;
+  const { created, record } = joins
+    ? await store.create(run, (transaction) => queue.enqueue(run, transaction))
+    : await store.create(run);
+  if (!created) refuseOther(record, run);
+  else if (queue !== undefined && !joins) await enqueue(queue, run);
+  if (known.length === 0 && runtime.settings.worker !== false) await serve(store, queue, fn);
+  return handleOf<T>(run.runId);
+}
+
+/** A run whose job is lost is put back by a worker's reconciler: it is stored, which is what counts. */
+async function enqueue(queue: RunQueue, run: NewRun): Promise<void> {
+  try {
+    await queue.enqueue(run);
+  } catch (error) {
+    runtime.report("A stored run could not be enqueued; a worker will do so later", error);
+  }
+}
+
+function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
+  const { functionName } = fn;
+  if (functionName === "") {
+    throw new UsageError(
+      "unknown_function",
+      'A run in the background is found by its function\'s name, and this function has none: set { name: "…" }.',
+    );
+  }
+  const { args, key, priority = 0, delayMs, ...options } = readArguments(given);
+  const problem = jsonProblem(args, "args") ?? jsonProblem(options, "options");
+  if (problem !== undefined) {
+    throw new UsageError(
+      "not_json",
+      `${functionName}.background: ${problem}. The run is stored, and may go on in another process: its arguments and ` +
+        "options must be plain JSON.",
+    );
+  }
+  const { runId = randomUUID(), ...callerOptions } = options;
+  // Made only to be checked, as a call would be; its options may hold limits of `withTimeout`.
+  const spec = fn.spec(args as Json[], callerOptions);
+  const { runId: _, ...stored } = spec.options;
+  const current = runtime.current;
+  return {
+    runId,
+    functionName,
+    input: asJson({
+      args,
+      options: stored,
+      ...(spec.message === undefined ? {} : { message: spec.message }),
+    }),
+    ...(key === undefined ? {} : { key }),
+    priority,
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(current === undefined ? {} : { parentRunId: current.runId }),
+    ...(current?.callId === undefined ? {} : { parentCallId: current.callId }),
+  };
+}
+
+type Arguments = BackgroundOptions & { readonly args: readonly unknown[] };
+
+function readArguments(given: readonly unknown[]): Arguments {
+  const last = given.at(-1);
+  // A trailing `undefined` is an optional argument that was left out.
+  if (last === undefined && given.length > 0) return readArguments(given.slice(0, -1));
+  if (!isPlainObject(last)) return { args: given };
+  const { key, priority, delayMs, ...rest } = last;
+  const own = { key, priority, delayMs };
+  const isOwn = Object.values(own).some((value) => value !== undefined);
+  // Read as a call reads them: an object with other keys is an argument.
+  const options = callOptions([rest]);
+  const isOptions = Object.keys(rest).length === Object.keys(options).length;
+  if (!isOptions || (!isOwn && Object.keys(rest).length === 0)) return { args: given };
+  if (options.abortSignal !== undefined) {
+    throw new UsageError(
+      "invalid_option",
+      "A run in the background outlives its caller, so it takes no abortSignal: stop it with runs.cancel(runId).",
+    );
+  }
+  checkOwn(own);
+  return { args: given.slice(0, -1), ...options, ...(own as BackgroundOptions) };
+}
+
+function checkOwn({ key, priority, delayMs }: Record<string, unknown>): void {
+  const fail = (what: string, value: unknown): never => {
+    throw new UsageError("invalid_option", `${what}, not ${shown(value)}.`);
+  };
+  if (key !== undefined && (typeof key !== "string" || key === "")) {
+    fail('"key" must be a string that is not empty', key);
+  }
+  if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(Number(priority)) <= 1000)) {
+    fail('"priority" must be a whole number from -1000 to 1000', priority);
+  }
+  if (delayMs !== undefined && !(Number.isFinite(delayMs) && Number(delayMs) >= 0)) {
+    fail('"delayMs" must be a number of milliseconds, 0 or more', delayMs);
+  }
+}
+
+function refuseOther(record: RunRecord, run: NewRun): void {
+  if (record.functionName === run.functionName && isDeepStrictEqual(record.input, run.input)) return;
+  throw new UsageError(
+    "duplicate_run",
+    `The id "${run.runId}" belongs to another run (of ${record.functionName}) with other arguments. The same id with the ` +
+      "same arguments gives the run that is there; for a new run leave runId out, or choose another.",
+  );
+}
+
+function unknownFunction({ functionName }: NewRun): UsageError {
+  return new UsageError(
+    "unknown_function",
+    `No worker of this process has the function ${functionName}: add its object to startWorker({ functions: [ … ] }).`,
+  );
+}
+
+function asJson(input: { args: readonly unknown[]; options: CallOptions }): NewRun["input"] {
+  return parseJson(jsonText(input) ?? "null") as { args: Json[]; options: JsonObject };
+}

@@ -1,0 +1,83 @@
+/** Stops a run by its id, wherever it is: in this process, with the manager, in the run store. */
+import { patience } from "./cancellation.ts";
+import { UsageError } from "./errors.ts";
+import { shown } from "./json.ts";
+import { runs } from "./runs.ts";
+import { type LiveRun, runtime } from "./runtime.ts";
+import { knownStore } from "./storage.ts";
+import type { RunRecord } from "./store.ts";
+
+export interface StopRequestOptions {
+  /** Resolve only when the run has settled: with the final record of a stored run, wherever it is at work. */
+  readonly wait?: boolean;
+  /** Who asks, for the record of a stored run. */
+  readonly by?: string;
+}
+
+/**
+ * Stops a run by its id, from anywhere.
+ *
+ * @returns `true` where the run was registered and had not ended; `false` where the request was stored for a
+ *   run that may still start, which then ends cancelled without a model call, or where the run had ended.
+ *   With `wait` a stored run gives its final record instead.
+ * @example
+ * if (await cancelRun(runId, "the user closed the page", { wait: true })) console.log("stopped");
+ */
+export function cancelRun(
+  runId: string,
+  reason: unknown,
+  options: StopRequestOptions & { wait: true },
+): Promise<boolean | RunRecord>;
+export function cancelRun(runId: string, reason?: unknown, options?: StopRequestOptions): Promise<boolean>;
+export async function cancelRun(
+  runId: string,
+  reason?: unknown,
+  options: StopRequestOptions = {},
+): Promise<boolean | RunRecord> {
+  if (typeof runId !== "string" || runId === "") {
+    throw new UsageError("invalid_option", `cancelRun takes a run's id, not ${shown(runId)}.`);
+  }
+  const local = runtime.find(runId);
+  const store = await knownStore();
+  const isStored = store !== undefined && (await stopStored(runId, reason, options));
+  if (local === undefined && !isStored && runtime.hasEnded(runId)) return false;
+  const found = (await requestStop(runId, reason, local)) || isStored;
+  // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
+  if (options.wait !== true || isInside(runId)) return found;
+  await local?.settled;
+  return (await store?.get(runId)) === undefined ? found : runs.wait(runId);
+}
+
+/** Through the store as well: a run in the background may wait there, or be at work in another process. */
+async function stopStored(runId: string, reason: unknown, { by }: StopRequestOptions): Promise<boolean> {
+  try {
+    return await runs.cancel(runId, reason, by === undefined ? {} : { by });
+  } catch (error) {
+    runtime.report("The run store could not keep a stop request", error);
+    return false;
+  }
+}
+
+function isInside(runId: string): boolean {
+  for (let run = runtime.current; run !== undefined; run = run.parent) if (run.runId === runId) return true;
+  return false;
+}
+
+/** The runs that are registered and have not ended; the value says whether a stop was requested. */
+export function activeRuns(): Promise<ReadonlyMap<string, boolean>> {
+  return runtime.manager.activeRuns();
+}
+
+/** Through the manager; a run of this process is reached directly, whether the manager answers or not. */
+async function requestStop(runId: string, reason: unknown, local: LiveRun | undefined): Promise<boolean> {
+  try {
+    const asked = runtime.manager.cancel(runId, reason);
+    local?.stop("cancel", reason);
+    return (await patience(asked)) || local !== undefined;
+  } catch (error) {
+    if (local === undefined) throw error;
+    local.stop("cancel", reason);
+    runtime.report("The cancellation manager could not store a stop request", error);
+    return true;
+  }
+}

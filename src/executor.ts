@@ -1,0 +1,123 @@
+/** Runs the attempts of stored runs, from claim to end: the one way, whoever brings them here. */
+import { Attempt, type ExecutorOptions } from "./attempt.ts";
+import type { Delivery } from "./queue.ts";
+import { runtime } from "./runtime.ts";
+import type { Claim, RunRecord } from "./store.ts";
+
+/** How long to wait before a run is tried again whose limit is reached, in ms. */
+const busyDelayMs = 250;
+/** How often stop requests are looked for where no bell rings, in ms. */
+const floorMs = 1000;
+/** Bells ring for every write: one look answers all that ring within this time, in ms. */
+const calmMs = 10;
+
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #active = new Map<string, Attempt>();
+  readonly #endings = new Map<string, Promise<Delivery>>();
+  #unwatch: Promise<() => void> | undefined;
+  #floor: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
+  #isDraining = false;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** How many runs are at work here. */
+  get active(): number {
+    return this.#active.size;
+  }
+
+  has(runId: string): boolean {
+    return this.#active.has(runId);
+  }
+
+  /** Takes a run up by its id and runs it to its end. */
+  async execute(runId: string, signal?: AbortSignal): Promise<Delivery> {
+    const { store, owner, limits } = this.#options;
+    if (this.#isDraining) return { kind: "later", delayMs: 0 };
+    const result = await store.claim(runId, owner, { limits });
+    if (result.kind === "busy") return { kind: "later", delayMs: busyDelayMs };
+    return result.kind === "taken" ? { kind: "done" } : this.run(result.claim, result.record, signal);
+  }
+
+  /** Runs what was claimed. Resolves when the run has ended here, for good or for another worker. */
+  async run(claim: Claim, record: RunRecord, signal?: AbortSignal): Promise<Delivery> {
+    // The same run may still be on its way out here, from an attempt that has lost it.
+    const earlier = this.#endings.get(claim.runId);
+    if (earlier !== undefined) await earlier.catch(() => {});
+    const attempt = new Attempt(this.#options, claim, record);
+    this.#active.set(claim.runId, attempt);
+    this.#watch();
+    const lose = () => attempt.lose(signal?.reason);
+    signal?.addEventListener("abort", lose, { once: true });
+    if (signal?.aborted === true) lose();
+    if (this.#isDraining) attempt.drain();
+    const ending = attempt.run();
+    this.#endings.set(claim.runId, ending);
+    // A request may have come between the claim and this watch.
+    this.#lookSoon();
+    try {
+      return await ending;
+    } finally {
+      signal?.removeEventListener("abort", lose);
+      this.#endings.delete(claim.runId);
+      this.#active.delete(claim.runId);
+      if (this.#active.size === 0) this.#unwatchAll();
+    }
+  }
+
+  /**
+   * Lets running turns end within the limit, in ms, then stops what still runs. Every run that has not ended by then is
+   * given back, for another worker to take up; none is marked as cancelled.
+   */
+  async drain(limitMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const attempt of this.#active.values()) attempt.drain();
+    const limit = setTimeout(() => {
+      for (const attempt of this.#active.values()) attempt.handBack();
+    }, limitMs);
+    await Promise.allSettled(this.#endings.values());
+    clearTimeout(limit);
+  }
+
+  #watch(): void {
+    if (this.#unwatch !== undefined) return;
+    const ring = (runId?: string) => {
+      if (runId === undefined || this.#active.has(runId)) this.#lookSoon();
+    };
+    this.#unwatch = this.#options.store.watch(ring).catch((error) => {
+      this.#report(error);
+      return () => {};
+    });
+    this.#floor = setInterval(() => this.#lookSoon(), floorMs);
+  }
+
+  #unwatchAll(): void {
+    this.#unwatch?.then((unwatch) => unwatch());
+    this.#unwatch = undefined;
+    clearInterval(this.#floor);
+    clearTimeout(this.#look);
+    this.#look = undefined;
+  }
+
+  #lookSoon(): void {
+    this.#look ??= setTimeout(() => {
+      this.#lookForStops()
+        .catch((error) => this.#report(error))
+        .finally(() => {
+          this.#look = undefined;
+        });
+    }, calmMs);
+  }
+
+  async #lookForStops(): Promise<void> {
+    const requests = await this.#options.store.stopRequests([...this.#active.keys()]);
+    for (const [runId, { reason }] of requests) this.#active.get(runId)?.stop(reason);
+  }
+
+  #report(error: unknown): void {
+    runtime.report("The run store could not be asked for stop requests", error);
+  }
+}

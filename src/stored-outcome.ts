@@ -1,0 +1,63 @@
+/** How a run's end becomes JSON for the store, and errors again for who reads it. */
+import type { RunEvent, RunOutcome, StoredEvent } from "./events.ts";
+import { errorToJson, type Json, jsonText, parseJson } from "./json.ts";
+import type { NewEvent, StoredError, StoredOutcome } from "./store.ts";
+
+/** `value` is what `await` would have given: for a chat also where it was stopped. */
+export function storedOutcome(outcome: RunOutcome<unknown>, value: unknown): StoredOutcome {
+  const { text, history, patches, usage, turns } = outcome;
+  const kept = {
+    text,
+    history,
+    patches,
+    usage,
+    turns,
+    ...(value === undefined ? {} : { value: asJson(value) }),
+  };
+  switch (outcome.status) {
+    case "completed":
+      return { status: "completed", ...kept };
+    case "cancelled": {
+      const reason = asJson(errorToJson(outcome.reason));
+      return {
+        status: "cancelled",
+        cause: outcome.cause,
+        ...(reason === undefined ? {} : { reason }),
+        ...kept,
+      };
+    }
+    case "error":
+      return { status: "error", error: storedError(outcome.error), ...kept };
+    default:
+      return outcome satisfies never;
+  }
+}
+
+export function storedError(error: Error): StoredError {
+  return errorToJson(error) as StoredError;
+}
+
+/** An event as JSON, by its `toJSON` where it has one; the store numbers it. */
+export function newEvent(event: RunEvent): NewEvent {
+  const { seq: _, ...rest } = parseJson(jsonText(event) ?? "null") as StoredEvent;
+  return rest;
+}
+
+/** A stored event as its reader gets it: the error of a run that failed is an error again. */
+export function revivedEvent(event: StoredEvent): StoredEvent {
+  if (event.type !== "run-error") return event;
+  const stored: unknown = event.error;
+  return { ...event, error: revivedError(stored as StoredError) };
+}
+
+/** An error with the name, message, code and cause that were stored. */
+export function revivedError({ name, message, code, cause }: StoredError): Error {
+  const error = new Error(message, cause === undefined ? undefined : { cause });
+  Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+function asJson(value: unknown): Json | undefined {
+  const text = jsonText(value);
+  return text === undefined ? undefined : (parseJson(text) as Json);
+}

@@ -1,0 +1,38 @@
+/** Ends stored runs that were stopped while they waited: at once, without a worker, and without a model call. */
+import { randomUUID } from "node:crypto";
+import { readState } from "./journal.ts";
+import { runtime } from "./runtime.ts";
+import { queueFor } from "./storage.ts";
+import type { NewEvent, RunRecord, RunStore } from "./store.ts";
+import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
+
+/** For this run, and for the runs that it has begun: those that are pending and asked to stop are over. */
+export async function endWaiting(store: RunStore, runId: string): Promise<void> {
+  const record = await store.get(runId);
+  if (record === undefined) return;
+  if (record.status === "pending") await endPending(store, record);
+  for (const child of await store.list({ parentRunId: runId, status: ["pending", "running"] })) {
+    await endWaiting(store, child.runId);
+  }
+}
+
+async function endPending(store: RunStore, { runId }: RunRecord): Promise<void> {
+  const result = await store.claim(runId, `stop-${randomUUID()}`, { from: "pending" });
+  // A worker was faster: it finds the request.
+  if (result.kind !== "claimed") return;
+  const { claim, record } = result;
+  const state = claim.attempt === 1 ? undefined : await readState(store, runId);
+  const reason = record.stopRequest?.reason;
+  const { outcome, events } = endedWithoutRun(record, state, {
+    status: "cancelled",
+    cause: "cancel",
+    reason,
+  });
+  const start: NewEvent = { type: "run-start", runId, at: Date.now(), ...parentOf(record) };
+  await store.finish(claim, outcome, claim.attempt === 1 ? [start, ...events] : events);
+  try {
+    await queueFor(store)?.dequeue(record);
+  } catch (error) {
+    runtime.report("A job of a run that was stopped could not be removed; it will find nothing to do", error);
+  }
+}

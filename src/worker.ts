@@ -1,0 +1,123 @@
+/** A worker: takes stored runs up, as many at once as it may, and gives them back when it has to leave. */
+import { randomUUID } from "node:crypto";
+import type { StoredFunction } from "./attempt.ts";
+import { Executor } from "./executor.ts";
+import type { QueueWorker, RunQueue } from "./queue.ts";
+import { Reconciler } from "./reconciler.ts";
+import { runtime } from "./runtime.ts";
+import { queuesItself } from "./storage.ts";
+import type { RunStore } from "./store.ts";
+import { StorePump } from "./store-pump.ts";
+import type { WorkerSettings } from "./worker-settings.ts";
+
+const defaultConcurrency = 10;
+const defaultDrainMs = 10_000;
+const defaultMaxAttempts = 20;
+const defaultReconcileMs = 30_000;
+
+/** How long a worker takes to leave. */
+export interface StopOptions {
+  /** How long turns at work may take to end, in ms; default the worker's `drainMs` (10,000). */
+  readonly drainMs?: number;
+}
+
+export class Worker implements AsyncDisposable {
+  /** Unique to this worker; the records of its runs name it. */
+  readonly owner: string;
+  readonly isExplicit: boolean;
+  readonly #store: RunStore;
+  readonly #queue: RunQueue | undefined;
+  readonly #settings: WorkerSettings;
+  readonly #functions = new Map<string, StoredFunction>();
+  readonly #executor: Executor;
+  readonly #pump: StorePump | undefined;
+  readonly #reconciler: Reconciler | undefined;
+  readonly #subscriptions: QueueWorker[] = [];
+  #stopped: Promise<void> | undefined;
+
+  constructor(store: RunStore, queue: RunQueue | undefined, settings: WorkerSettings, isExplicit: boolean) {
+    const { limits = {}, maxAttempts = defaultMaxAttempts, onRunEnd } = settings;
+    this.owner = `${process.pid}-${randomUUID()}`;
+    this.isExplicit = isExplicit;
+    this.#store = store;
+    this.#queue = queue;
+    this.#settings = settings;
+    const { owner } = this;
+    const functions = this.#functions;
+    this.#executor = new Executor({ store, owner, functions, limits, maxAttempts, onRunEnd });
+    const { concurrency = defaultConcurrency, reconcileMs = defaultReconcileMs } = settings;
+    if (queue === undefined && queuesItself(store)) {
+      this.#pump = new StorePump(store, this.#executor, { owner, functions, limits, concurrency });
+    }
+    if (queue !== undefined) this.#reconciler = new Reconciler(store, queue, reconcileMs);
+    allWorkers.set(store, [...workersOf(store), this]);
+  }
+
+  /** The names of the functions that this worker runs. */
+  get functionNames(): readonly string[] {
+    return [...this.#functions.keys()];
+  }
+
+  /** How many runs are at work here. */
+  get active(): number {
+    return this.#executor.active;
+  }
+
+  has(functionName: string): boolean {
+    return this.#functions.has(functionName);
+  }
+
+  /** Takes runs of these functions from now on; of one that it has already, the newer one counts. */
+  async serve(fns: readonly StoredFunction[]): Promise<void> {
+    const added = fns.filter(({ functionName }) => !this.#functions.has(functionName));
+    for (const fn of fns) this.#functions.set(fn.functionName, fn);
+    await this.#pump?.start();
+    if (this.#queue === undefined || added.length === 0) return;
+    const { concurrency = defaultConcurrency } = this.#settings;
+    const functions = added.map(({ functionName }) => functionName);
+    const execute = (runId: string, signal: AbortSignal) => this.#executor.execute(runId, signal);
+    this.#subscriptions.push(await this.#queue.work(execute, { functions, concurrency }));
+    this.#reconciler?.start();
+  }
+
+  /**
+   * Leaves: takes no more runs, lets turns at work end, and gives back what has not ended by then. No run is marked as
+   * cancelled. A second call waits for the first.
+   */
+  stop({ drainMs = this.#settings.drainMs ?? defaultDrainMs }: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#leave(drainMs);
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #leave(drainMs: number): Promise<void> {
+    allWorkers.set(
+      this.#store,
+      workersOf(this.#store).filter((worker) => worker !== this),
+    );
+    this.#reconciler?.stop();
+    this.#pump?.stop();
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.pause()));
+    await this.#executor.drain(drainMs);
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
+  }
+}
+
+const allWorkers = new WeakMap<RunStore, readonly Worker[]>();
+
+/** The workers of this process at a store. */
+export function workersOf(store: RunStore): readonly Worker[] {
+  return allWorkers.get(store) ?? [];
+}
+
+/** The worker that a process has by itself, where it submits runs and has started none: it runs what it submits. */
+export async function serve(store: RunStore, queue: RunQueue | undefined, fn: StoredFunction): Promise<void> {
+  const known = workersOf(store).find(({ isExplicit }) => !isExplicit);
+  const settings = runtime.settings.worker === false ? {} : (runtime.settings.worker ?? {});
+  const worker = known ?? new Worker(store, queue, settings, false);
+  // Its watches and timers belong to no run, though one may have begun it.
+  await runtime.outside(() => worker.serve([fn]));
+}
