@@ -1,8 +1,9 @@
 /** One attempt of a stored run: where an earlier one stood, the run itself, and what is written at its end. */
+import { StopSource } from "./abort.ts";
 import type { RunLink, RunSpec } from "./engine.ts";
 import { asError, GaveUpError } from "./errors.ts";
 import { EventWriter, persistently } from "./event-writer.ts";
-import type { RunEvent, RunOutcome, StopCause } from "./events.ts";
+import type { RunEvent, RunOutcome } from "./events.ts";
 import { type JournalEntry, type LoopState, readState } from "./journal.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { CallOptions } from "./options.ts";
@@ -47,10 +48,8 @@ export class Attempt {
   readonly #options: ExecutorOptions;
   readonly #claim: Claim;
   readonly #record: RunRecord;
-  #writer: EventWriter | undefined;
   #terminal: NewEvent | undefined;
-  /** A stop that came before the run was there. */
-  #earlyStop: { cause: StopCause; reason: unknown } | undefined;
+  readonly #stop = new StopSource();
   #isDraining = false;
   /** The run is stopped here and goes on elsewhere: what this stop does to it is nobody's business. */
   #isHandedBack = false;
@@ -64,7 +63,7 @@ export class Attempt {
 
   /** Ends the run for good: somebody asked for it. */
   stop(reason: unknown): void {
-    this.#stopRun("cancel", reason);
+    this.#stop.stop("cancel", reason);
   }
 
   /** The run is given back at the end of the turn that is at work. */
@@ -75,13 +74,13 @@ export class Attempt {
   /** The run is stopped at once, and given back. */
   handBack(): void {
     this.#isHandedBack = true;
-    this.#stopRun("shutdown", "the worker shuts down");
+    this.#stop.stop("shutdown", "the worker shuts down");
   }
 
   /** Somebody else has the run now: it stops here and writes nothing more. */
   lose(reason: unknown): void {
     this.#isHandedBack = true;
-    this.#stopRun("shutdown", reason);
+    this.#stop.stop("shutdown", reason);
   }
 
   async run(): Promise<Delivery> {
@@ -93,14 +92,12 @@ export class Attempt {
     if (fn === undefined) return this.#giveBack([], misdeliveredMs);
     if (attempt > maxAttempts) return this.#fail(new GaveUpError(record.runId, attempt - 1), state);
     const writer = new EventWriter(store, this.#claim, state, (error) => this.lose(error));
-    this.#writer = writer;
     if (attempt > 1) writer.push(resumedEvent(record, attempt));
     let spec: RunSpec<unknown>;
     let outcome: RunOutcome<unknown>;
     try {
       spec = fn.spec(argumentsOf(record), optionsOf(record));
       const run = runtime.outside(() => streamRun({ ...spec, link: this.#link(writer) }));
-      if (this.#earlyStop !== undefined) this.#stopRun(this.#earlyStop.cause, this.#earlyStop.reason);
       outcome = await run.outcome;
     } catch (error) {
       await writer.close();
@@ -114,6 +111,7 @@ export class Attempt {
 
   #link(writer: EventWriter): RunLink {
     return {
+      stop: this.#stop,
       parent: parentOf(this.#record),
       journal: { state: writer.state, write: (entry) => this.#write(writer, entry) },
       onEvent: (event) => this.#hear(writer, event),
@@ -137,11 +135,6 @@ export class Attempt {
     if (this.#isHandedBack && tellsOfStop(event)) return;
     const { seq: _, ...rest } = event;
     writer.push(rest as NewEvent);
-  }
-
-  #stopRun(cause: StopCause, reason: unknown): void {
-    if (this.#writer === undefined) this.#earlyStop ??= { cause, reason };
-    else runtime.find(this.#claim.runId)?.stop(cause, reason);
   }
 
   async #finish(outcome: StoredOutcome, events: readonly NewEvent[]): Promise<Delivery> {

@@ -40,6 +40,8 @@ export interface Engine<T> {
 
 /** What ties one attempt of a stored run to its store. */
 export interface RunLink {
+  /** The attempt's own, which stops this run and no other attempt of it. */
+  readonly stop: StopSource;
   readonly journal: Journal;
   readonly parent: Pick<EventStamp, "parentRunId" | "parentCallId">;
   /** Hears of every event at once, the terminal one included. */

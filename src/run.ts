@@ -18,7 +18,7 @@ import { repairHistory } from "./history.ts";
 import { copyJson, errorToJson } from "./json.ts";
 import { timeoutsOf } from "./options.ts";
 import { Registration } from "./registration.ts";
-import { type CurrentRun, runtime } from "./runtime.ts";
+import { type CurrentRun, type LiveRun, runtime } from "./runtime.ts";
 import type { ChatMessage } from "./transcript.ts";
 
 /** What `.stream()` gives: the events of a run as they come. Leaving a `for await` over it cancels the run. */
@@ -57,7 +57,8 @@ class LiveRunStream<T> implements RunStream<T> {
   readonly #spec: RunSpec<T>;
   readonly #engine: Engine<T>;
   readonly #log = new EventLog<T>();
-  readonly #stop = new StopSource();
+  readonly #stop: StopSource;
+  readonly #live: LiveRun;
   readonly #adopted: Promise<unknown>[] = [];
   readonly #parent: Pick<EventStamp, "parentRunId" | "parentCallId"> | undefined;
   readonly #unlink: (() => void)[] = [];
@@ -73,6 +74,7 @@ class LiveRunStream<T> implements RunStream<T> {
     // A stored run may have begun within another: its parent is on record, and need not be in this process.
     const parent = spec.link === undefined ? runtime.current : undefined;
     this.#spec = spec;
+    this.#stop = spec.link?.stop ?? new StopSource();
     this.runId = spec.options.runId ?? randomUUID();
     this.#parent = spec.link === undefined ? stampOf(parent) : spec.link.parent;
     this.#outcome = new Promise((resolve) => {
@@ -82,14 +84,16 @@ class LiveRunStream<T> implements RunStream<T> {
     this.#settled = new Promise((resolve) => {
       settle = resolve;
     });
-    runtime.begin(this.runId, {
+    this.#live = {
       stop: (cause, reason) => this.#stop.stop(cause, reason),
       settled: this.#settled,
-    });
+      isStored: spec.link !== undefined,
+    };
+    runtime.begin(this.runId, this.#live);
     try {
       this.#engine = engineOf(spec, this.#context(parent));
     } catch (error) {
-      runtime.forget(this.runId);
+      runtime.forget(this.runId, this.#live);
       throw error;
     }
     this.#link(parent);
@@ -246,7 +250,7 @@ class LiveRunStream<T> implements RunStream<T> {
     // Reader and caller each own their history: neither sees what the other does to it.
     const { turns: _, ...kept } = { ...view, history: copyJson(view.history) };
     this.#end = withJson({ runId: this.runId, ...view, ...end });
-    runtime.end(this.runId);
+    runtime.end(this.runId, this.#live);
     this.#tell(terminalEvent(end, kept));
     this.#log.close();
     this.#resolveOutcome(this.#end);

@@ -55,6 +55,8 @@ export interface CurrentRun {
 export interface LiveRun {
   stop(cause: Stop["cause"], reason: unknown): void;
   readonly settled: Promise<void>;
+  /** An attempt of a stored run: a newer one may take its place, as this one has lost the run then. */
+  readonly isStored: boolean;
 }
 
 const endedMax = 1000;
@@ -97,7 +99,8 @@ class Runtime {
   }
 
   begin(runId: string, run: LiveRun): void {
-    if (this.#runs.has(runId)) {
+    const known = this.#runs.get(runId);
+    if (known !== undefined && !(known.isStored && run.isStored)) {
       throw new UsageError(
         "duplicate_run",
         `A run with the id "${runId}" is at work already. Give each run its own runId, or leave it out.`,
@@ -107,7 +110,8 @@ class Runtime {
     this.#runs.set(runId, run);
   }
 
-  end(runId: string): void {
+  end(runId: string, run: LiveRun): void {
+    if (this.#runs.get(runId) !== run) return;
     this.#runs.delete(runId);
     this.#ended.add(runId);
     for (const oldest of this.#ended) {
@@ -117,8 +121,8 @@ class Runtime {
   }
 
   /** A run that never began: its definition was wrong. */
-  forget(runId: string): void {
-    this.#runs.delete(runId);
+  forget(runId: string, run: LiveRun): void {
+    if (this.#runs.get(runId) === run) this.#runs.delete(runId);
   }
 
   find(runId: string): LiveRun | undefined {

@@ -14,28 +14,46 @@ declare const analyst: {
   chat(message: string, options?: L.CallOptions): L.ChatRun;
 };
 declare const savedMessages: L.ChatMessage[];
-declare const runId: string;
+declare const summarise: (text: string, options?: L.CallOptions) => L.Run<string>;
 declare class MyManager extends L.MemoryCancellationManager {}
 `;
 const names = ["model", "add"];
 const values =
   "llmFunction llmChat tool prompt openai image audio file configure cancelRun activeRuns setCancellationManager " +
-  "withTimeout withRetry repairHistory";
+  "withTimeout withRetry repairHistory runs startWorker MemoryRunStore";
+/** What stands in other modules of the package, with the module. */
+const adapters: Readonly<Record<string, string>> = {
+  scriptedModel: "testing",
+  FileCancellationManager: "file",
+  SqliteRunStore: "sqlite",
+  SqliteCancellationManager: "sqlite",
+  PostgresRunStore: "postgres",
+  PostgresCancellationManager: "postgres",
+  RedisCancellationManager: "redis",
+  PgBossQueue: "pg-boss",
+  BullMQQueue: "bullmq",
+  createHandler: "server",
+  toNodeHandler: "server",
+  createClient: "client",
+};
 const types = "CallOptions ChatRun Run ToolContext Model";
 
 function moduleOf(code: string): string {
   const has = (name: string) =>
-    new RegExp(`(const|class|function|type) ${name}\\b|import [^;]*\\b${name}\\b[^;]*from`).test(code);
+    new RegExp(`(const|class|function|type) (\\{ )?${name}\\b|import [^;]*\\b${name}\\b[^;]*from`).test(code);
   const missing = (list: string) => list.split(" ").filter((name) => !has(name));
   const inMethod = code.startsWith("return ");
   return [
     'import type * as L from "llmethod";',
     `import { ${missing(values).join(", ")} } from "llmethod";`,
     `import type { ${missing(types).join(", ")} } from "llmethod";`,
-    has("scriptedModel") ? "" : 'import { scriptedModel } from "llmethod/testing";',
+    ...Object.entries(adapters)
+      .filter(([name]) => !has(name) && code.includes(name))
+      .map(([name, module]) => `import { ${name} } from "llmethod/${module}";`),
     has("z") || /\* as z/.test(code) ? "" : 'import * as z from "zod";',
     'import assert from "node:assert/strict";',
     'import { readFile } from "node:fs/promises";',
+    has("runId") ? "" : "declare const runId: string;",
     has("analyst") ? setting.replace(/declare const analyst[\s\S]*?\n};\n/, "") : setting,
     ...names
       .filter((name) => !has(name))
@@ -73,7 +91,6 @@ describe("the documentation", () => {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     for (const { name, code } of pieces) writeFileSync(join(folder, `${name}.ts`), moduleOf(code));
-    const src = join(root, "src");
     const config = {
       extends: join(root, "tsconfig.json"),
       compilerOptions: {
@@ -81,7 +98,7 @@ describe("the documentation", () => {
         emitDecoratorMetadata: false,
         noUnusedLocals: false,
         noUnusedParameters: false,
-        paths: { llmethod: [join(src, "index.ts")], "llmethod/testing": [join(src, "testing.ts")] },
+        paths: pathsOf(),
       },
       include: ["*.ts"],
     };
@@ -89,6 +106,15 @@ describe("the documentation", () => {
     expect(compile()).toBe("");
   });
 });
+
+/** The names by which the README imports, as the tests resolve them, from anywhere. */
+function pathsOf(): Record<string, string[]> {
+  const { compilerOptions } = JSON.parse(readFileSync(join(root, "tsconfig.json"), "utf8"));
+  const paths: Record<string, string[]> = compilerOptions.paths;
+  return Object.fromEntries(
+    Object.entries(paths).map(([name, files]) => [name, files.map((file) => join(root, file))]),
+  );
+}
 
 /** What the compiler has to say, without the paths of this machine. */
 function compile(): string {
