@@ -4,7 +4,7 @@ import { UsageError } from "./errors.ts";
 import { shown } from "./json.ts";
 import { runs } from "./runs.ts";
 import { type LiveRun, runtime } from "./runtime.ts";
-import { knownStore } from "./storage.ts";
+import { knowsStore } from "./storage.ts";
 import type { RunRecord } from "./store.ts";
 
 export interface StopRequestOptions {
@@ -38,14 +38,15 @@ export async function cancelRun(
     throw new UsageError("invalid_option", `cancelRun takes a run's id, not ${shown(runId)}.`);
   }
   const local = runtime.find(runId);
-  const store = await knownStore();
-  const isStored = store !== undefined && (await stopStored(runId, reason, options));
-  if (local === undefined && !isStored && runtime.hasEnded(runId)) return false;
-  const found = (await requestStop(runId, reason, local)) || isStored;
+  const isOver = local === undefined && runtime.hasEnded(runId);
+  // At once, in this very tick: a run of this process is stopped before anything is waited for.
+  const asked = isOver ? Promise.resolve(false) : requestStop(runId, reason, local);
+  const isStored = knowsStore() && (await stopStored(runId, reason, options));
+  const found = (await asked) || isStored;
   // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
   if (options.wait !== true || isInside(runId)) return found;
   await local?.settled;
-  return (await store?.get(runId)) === undefined ? found : runs.wait(runId);
+  return knowsStore() && (await runs.get(runId)) !== undefined ? runs.wait(runId) : found;
 }
 
 /** Through the store as well: a run in the background may wait there, or be at work in another process. */

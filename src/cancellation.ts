@@ -34,9 +34,12 @@ export abstract class CancellationManager {
     throw request.reason ?? new DOMException(`The run ${runId} was cancelled.`, "AbortError");
   }
 
+  /** Gives connections, watches and files back; the manager is of no use after that. */
+  async close(): Promise<void> {}
+
   /**
-   * Calls `onCancel` once when a request for the run is there. Returns how to end the watch. `onFault` hears of
-   * a manager that fails; the watch goes on.
+   * Calls `onCancel` once when a request for the run is there. Returns how to end the watch. `onFault` hears once of
+   * an outage; the watch goes on.
    */
   watch(
     runId: string,
@@ -44,16 +47,19 @@ export abstract class CancellationManager {
     onFault: (error: unknown) => void = () => {},
   ): () => void {
     let ended = false;
+    let isDown = false;
     let timer: NodeJS.Timeout | undefined;
     const poll = async () => {
       try {
         const request = await this.isCancelled(runId);
+        isDown = false;
         if (request !== undefined && !ended) {
           ended = true;
           onCancel(request);
         }
       } catch (error) {
-        onFault(error);
+        if (!isDown) onFault(error);
+        isDown = true;
       }
       if (!ended) timer = setTimeout(poll, pollMs).unref();
     };
@@ -66,13 +72,20 @@ export abstract class CancellationManager {
 }
 
 const pollMs = 100;
-const intentLifetimeMs = 24 * 60 * 60 * 1000;
+const defaultLifetimeMs = 24 * 60 * 60 * 1000;
 
-/** The default: requests within one process, by a direct call. Requests for unknown runs expire after 24 h. */
+/** The default: requests within one process, by a direct call. */
 export class MemoryCancellationManager extends CancellationManager {
+  readonly #intentLifetimeMs: number;
   readonly #running = new Set<string>();
   readonly #requests = new Map<string, StopRequest>();
   readonly #watchers = new Map<string, Set<(request: StopRequest) => void>>();
+
+  /** `intentLifetimeMs`: how long a request is kept for a run that has not come yet, in ms; default 24 h. */
+  constructor({ intentLifetimeMs = defaultLifetimeMs }: { intentLifetimeMs?: number } = {}) {
+    super();
+    this.#intentLifetimeMs = intentLifetimeMs;
+  }
 
   async register(runId: string): Promise<void> {
     this.#running.add(runId);
@@ -80,13 +93,16 @@ export class MemoryCancellationManager extends CancellationManager {
 
   async cancel(runId: string, reason?: unknown): Promise<boolean> {
     this.#expire();
-    const request = this.#requests.get(runId) ?? { runId, reason, at: Date.now() };
+    const isRunning = this.#running.has(runId);
+    if (this.#requests.has(runId)) return isRunning;
+    const request = { runId, reason, at: Date.now() };
     this.#requests.set(runId, request);
     for (const watcher of [...(this.#watchers.get(runId) ?? [])]) watcher(request);
-    return this.#running.has(runId);
+    return isRunning;
   }
 
   async isCancelled(runId: string): Promise<StopRequest | undefined> {
+    this.#expire();
     return this.#requests.get(runId);
   }
 
@@ -101,16 +117,24 @@ export class MemoryCancellationManager extends CancellationManager {
 
   override watch(runId: string, onCancel: (request: StopRequest) => void): () => void {
     const watchers = this.#watchers.get(runId) ?? new Set();
-    this.#watchers.set(runId, watchers.add(onCancel));
-    return () => {
-      watchers.delete(onCancel);
-      if (watchers.size === 0) this.#watchers.delete(runId);
+    // A function of its own, so that the same one may watch twice.
+    const own = (request: StopRequest) => {
+      end();
+      onCancel(request);
     };
+    const end = () => {
+      watchers.delete(own);
+      if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId);
+    };
+    this.#watchers.set(runId, watchers.add(own));
+    const request = this.#requests.get(runId);
+    if (request !== undefined) queueMicrotask(() => watchers.has(own) && own(request));
+    return end;
   }
 
   /** Requests are kept in the order in which they came, so the oldest stand first. */
   #expire(): void {
-    const oldest = Date.now() - intentLifetimeMs;
+    const oldest = Date.now() - this.#intentLifetimeMs;
     for (const [runId, { at }] of this.#requests) {
       if (at >= oldest) return;
       if (!this.#running.has(runId)) this.#requests.delete(runId);

@@ -2,7 +2,7 @@
 import { Attempt, type ExecutorOptions } from "./attempt.ts";
 import type { Delivery } from "./queue.ts";
 import { runtime } from "./runtime.ts";
-import type { Claim, RunRecord } from "./store.ts";
+import type { Bell, Claim, RunRecord } from "./store.ts";
 
 /** How long to wait before a run is tried again whose limit is reached, in ms. */
 const busyDelayMs = 250;
@@ -84,8 +84,8 @@ export class Executor {
 
   #watch(): void {
     if (this.#unwatch !== undefined) return;
-    const ring = (runId?: string) => {
-      if (runId === undefined || this.#active.has(runId)) this.#lookSoon();
+    const ring: Bell = (runId, what) => {
+      if (what !== "change" && (runId === undefined || this.#active.has(runId))) this.#lookSoon();
     };
     this.#unwatch = this.#options.store.watch(ring).catch((error) => {
       this.#report(error);

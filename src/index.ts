@@ -61,6 +61,7 @@ export { configure, setCancellationManager } from "./runtime.ts";
 export type { WorkerOptions } from "./start-worker.ts";
 export { startWorker } from "./start-worker.ts";
 export type {
+  Bell,
   Claim,
   ClaimOptions,
   ClaimResult,

@@ -52,7 +52,8 @@ export class Registration {
     const cancel = ({ reason }: { reason: unknown }) => this.#stop.stop("cancel", reason);
     try {
       await runtime.leaving.get(this.#runId);
-      await this.#manager.register(this.#runId);
+      // A manager that is down now may come back while the run is at work: it is watched in any case.
+      await this.#manager.register(this.#runId).catch((error) => this.#report(error));
       this.#unwatch = this.#manager.watch(this.#runId, cancel, (error) => this.#report(error));
       const request = await this.#manager.isCancelled(this.#runId);
       if (request !== undefined) cancel(request);

@@ -12,9 +12,9 @@ export async function theStore(): Promise<RunStore> {
   return runtime.defaultStore;
 }
 
-/** The store, where this process has used it already or was told of it: nobody opens a file to look for nothing. */
-export async function knownStore(): Promise<RunStore | undefined> {
-  return runtime.settings.store ?? runtime.defaultStore;
+/** Whether this process uses a store, or was told of one: nobody opens a file to look for nothing. */
+export function knowsStore(): boolean {
+  return runtime.settings.store !== undefined || runtime.defaultStore !== undefined;
 }
 
 /**

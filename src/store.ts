@@ -84,7 +84,7 @@ export interface Claim {
   readonly attempt: number;
 }
 
-/** Thrown by a write whose claim is void: another attempt has the run, or it has ended. Nothing was written. */
+/** Thrown by a write whose claim is void: another attempt has the run, or it has ended. Nothing more is written. */
 export class LostClaimError extends Error {
   override readonly name = "LostClaimError";
   readonly code = "lost_claim";
@@ -129,6 +129,12 @@ export interface Progress {
   readonly journal?: readonly Json[];
 }
 
+/**
+ * Rung when something may have changed: with the run's id, or with none where any may have. `stop`: a stop was asked for;
+ * `change`: something else; left out where the store cannot tell.
+ */
+export type Bell = (runId?: string, what?: "stop" | "change") => void;
+
 /** What `prune` removes. */
 export interface PruneOptions {
   /** Runs that ended longer ago than this, in ms. */
@@ -143,8 +149,9 @@ export interface PruneOptions {
  */
 export interface RunStore {
   /**
-   * Stores a run as `pending`; where the id is known already, gives what is there and changes nothing. `also` runs
-   * within the same transaction, on stores that have one to share (PostgreSQL: its client).
+   * Stores a run as `pending`; where the id is known already, gives what is there and changes nothing. A child of a run
+   * that is asked to stop is born with that request. `also` runs within the same transaction on stores that have one to
+   * share (PostgreSQL: its client), and may be called again where that was undone; on others when the run is stored.
    */
   create(
     run: NewRun,
@@ -155,14 +162,16 @@ export interface RunStore {
 
   /**
    * Keeps the request for this run and for all its descendants (by `parentRunId`) that have not ended; also for an
-   * id that nobody has created yet, for 24 h. The first request stays. `true` where the run is there and has not ended.
+   * id that nobody has created yet, for 24 h. The first request stays. `true` where the run is there and has not ended;
+   * of a run that has ended nothing is kept, nor of its descendants.
    */
   requestStop(runId: string, request?: { reason?: Json; by?: string }): Promise<boolean>;
   /** Of these runs, those that are asked to stop. */
   stopRequests(runIds: readonly string[]): Promise<ReadonlyMap<string, StoredStop>>;
 
   /**
-   * Takes a run up: `pending`, or `running` with an owner that is lost, becomes `running` with the next attempt.
+   * Takes a run up: `pending`, or `running` with an owner that is lost, becomes `running` with the next attempt. That an
+   * owner is lost is the caller's word, whose queue has brought the run.
    * `taken`: the run ended or is not there (or, with `from: "pending"`, runs already). `busy`: a limit is reached.
    */
   claim(runId: string, owner: string, options?: ClaimOptions): Promise<ClaimResult>;
@@ -188,10 +197,10 @@ export interface RunStore {
   journal(runId: string): Promise<Json[]>;
 
   /**
-   * Calls `bell` when something may have changed: with the run's id, or with none where anything may have. A hint
-   * and never the truth: a bell can be lost, so who listens looks again after a while by itself. Returns how to end it.
+   * Rings from now on. A hint and never the truth: a bell can be lost, so who listens looks again after a while by itself.
+   * Returns how to end it; a watch holds no process open.
    */
-  watch(bell: (runId?: string) => void): Promise<() => void>;
+  watch(bell: Bell): Promise<() => void>;
   /** Removes old ended runs with all that belongs to them, and stop requests without a run after 24 h; gives the number of runs. */
   prune(options: PruneOptions): Promise<number>;
   close(): Promise<void>;

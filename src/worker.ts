@@ -33,6 +33,8 @@ export class Worker implements AsyncDisposable {
   readonly #pump: StorePump | undefined;
   readonly #reconciler: Reconciler | undefined;
   readonly #subscriptions: QueueWorker[] = [];
+  /** A process that was made a worker lives until its worker is stopped. */
+  readonly #hold: NodeJS.Timeout | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(store: RunStore, queue: RunQueue | undefined, settings: WorkerSettings, isExplicit: boolean) {
@@ -50,6 +52,7 @@ export class Worker implements AsyncDisposable {
       this.#pump = new StorePump(store, this.#executor, { owner, functions, limits, concurrency });
     }
     if (queue !== undefined) this.#reconciler = new Reconciler(store, queue, reconcileMs);
+    if (isExplicit) this.#hold = setInterval(() => {}, 2 ** 30);
     allWorkers.set(store, [...workersOf(store), this]);
   }
 
@@ -103,6 +106,7 @@ export class Worker implements AsyncDisposable {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.pause()));
     await this.#executor.drain(drainMs);
     await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
+    clearInterval(this.#hold);
   }
 }
 

@@ -121,7 +121,7 @@ export class FileCancellationManager extends CancellationManager {
   }
 
   /** Ends all watches and removes the entries of this manager's runs. After it, every method throws an error. */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#watches.clear();

@@ -1,6 +1,7 @@
 /** A run store in memory: for tests, and for runs that need not outlive their process. */
 import type { Json } from "../json.ts";
 import {
+  type Bell,
   type Claim,
   type ClaimOptions,
   type ClaimResult,
@@ -35,8 +36,8 @@ export class MemoryRunStore implements SelfQueueingStore {
   /** In the order in which they were created. */
   readonly #runs = new Map<string, MemoryRun>();
   readonly #stops = new Map<string, StoredStop>();
-  readonly #bells = new Set<(runId?: string) => void>();
-  readonly #rung = new Set<string>();
+  readonly #bells = new Set<Bell>();
+  readonly #rung = new Map<string, "stop" | "change">();
 
   /** `also` runs when the run is stored, without a transaction: where it throws, the run is there and stays `pending`. */
   async create(
@@ -93,7 +94,7 @@ export class MemoryRunStore implements SelfQueueingStore {
     for (const id of this.#family(runId)) {
       if (this.#stops.has(id) || (id !== runId && this.#runs.get(id)?.hasEnded === true)) continue;
       this.#stops.set(id, stop);
-      this.#ring(id);
+      this.#ring(id, "stop");
     }
     return run !== undefined;
   }
@@ -176,9 +177,9 @@ export class MemoryRunStore implements SelfQueueingStore {
     return (this.#runs.get(runId)?.journal ?? []).map((entry) => JSON.parse(entry) as Json);
   }
 
-  async watch(bell: (runId?: string) => void): Promise<() => void> {
+  async watch(bell: Bell): Promise<() => void> {
     // A function of its own, so that the same bell may be given twice.
-    const own = (runId?: string) => bell(runId);
+    const own: Bell = (runId, what) => bell(runId, what);
     this.#bells.add(own);
     return () => {
       this.#bells.delete(own);
@@ -248,16 +249,16 @@ export class MemoryRunStore implements SelfQueueingStore {
     }
   }
 
-  #ring(runId: string): void {
+  #ring(runId: string, what: "stop" | "change" = "change"): void {
     if (this.#bells.size === 0) return;
     if (this.#rung.size === 0) queueMicrotask(() => this.#deliver());
-    this.#rung.add(runId);
+    if (this.#rung.get(runId) !== "stop") this.#rung.set(runId, what);
   }
 
   #deliver(): void {
     const rung = [...this.#rung];
     this.#rung.clear();
-    for (const bell of [...this.#bells]) for (const runId of rung) bell(runId);
+    for (const bell of [...this.#bells]) for (const [runId, what] of rung) bell(runId, what);
   }
 }
 

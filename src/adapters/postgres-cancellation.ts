@@ -103,7 +103,7 @@ export class PostgresCancellationManager extends CancellationManager {
    * Ends all watches, removes the entries of this manager's runs, and ends the connections where nobody else in this
    * process uses them. After it, every method rejects.
    */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#rest();
     this.#watches.end();
     try {

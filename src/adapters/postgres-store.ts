@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Json } from "../json.ts";
 import {
+  type Bell,
   type Claim,
   type ClaimOptions,
   type ClaimResult,
@@ -204,11 +205,13 @@ export class PostgresRunStore implements RunStore {
     return rows.map(({ entry }) => parsed<Json>(entry));
   }
 
-  async watch(bell: (runId?: string) => void): Promise<() => void> {
+  async watch(bell: Bell): Promise<() => void> {
     const database = await this.#lease.open();
     // First, so that the ring with which the hearing begins is none: who watches looks when this has returned.
     await database.hearing();
-    return this.#lease.subscribe((runId) => (runId === undefined ? bell() : bell(runId)));
+    return this.#lease.subscribe((runId, isStop) =>
+      runId === undefined ? bell() : bell(runId, isStop ? "stop" : "change"),
+    );
   }
 
   async prune(options: PruneOptions): Promise<number> {

@@ -123,7 +123,7 @@ export class RedisCancellationManager extends CancellationManager {
    * Ends all watches, removes the entries of this manager's runs and closes its connections. After it, every method
    * throws an error.
    */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);

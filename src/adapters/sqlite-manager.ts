@@ -132,7 +132,7 @@ export class SqliteCancellationManager extends CancellationManager {
   }
 
   /** Ends all watches and registrations of this object, and gives the file back. */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#watches.clear();
     this.#restWhenIdle();
     try {

@@ -20,8 +20,8 @@ const oneProcess = "it lives in one process and has no other object on its data"
 
 const memory: ManagerKind = {
   name: "memory",
-  async open() {
-    const manager = new MemoryCancellationManager();
+  async open(options = {}) {
+    const manager = new MemoryCancellationManager(options);
     return { manager, second: () => manager, async dispose() {} };
   },
   medianMs: 1,
@@ -33,11 +33,7 @@ const memory: ManagerKind = {
     "reaches a run of this process from another one": oneProcess,
     "forgets the runs of a process that was killed": oneProcess,
     "holds no process open, neither after its runs nor by a watch": oneProcess,
-    "lets requests expire where no run came, and not where one is at work": "its lifetime is fixed at 24 h",
-    "calls a watch once, however often the run is cancelled":
-      "it calls at each request; a run keeps the first",
-    "calls a watch soon where the request was there before": "a run asks isCancelled itself after its watch",
-    "gives back every file and socket, and ends the watches and the entries": "it has none, and no close()",
+    "gives back every file and socket, and ends the watches and the entries": "it has none",
     "is told to a watch once, and the watch goes on after it": "memory does not go away",
     "lets every call fail within a second, and runs start and end": "memory does not go away",
   },
