@@ -15,9 +15,10 @@ import {
 import { type CallOptions, callOptions } from "./options.ts";
 import type { RunQueue } from "./queue.ts";
 import { handleOf, type RunHandle } from "./runs.ts";
-import { runtime } from "./runtime.ts";
+import { type CurrentRun, runtime } from "./runtime.ts";
 import { queueFor, theStore } from "./storage.ts";
 import type { NewRun, RunRecord } from "./store.ts";
+import { endWaiting } from "./stored-stop.ts";
 import { serve, workersOf } from "./worker.ts";
 
 /** The options of a run in the background; the call's arguments and these must be JSON. */
@@ -48,6 +49,8 @@ export async function submit<T>(fn: StoredFunction, given: readonly unknown[]): 
     : await store.create(run);
   if (!created) refuseOther(record, run);
   else if (queue !== undefined && !joins) await enqueue(queue, run);
+  // Stopped before it was there: it is over without a worker.
+  if (record.stopRequest !== undefined && record.status === "pending") await endWaiting(store, run.runId);
   if (known.length === 0 && runtime.settings.worker !== false) await serve(store, queue, fn);
   return handleOf<T>(run.runId);
 }
@@ -78,7 +81,7 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
         "options must be plain JSON.",
     );
   }
-  const { runId = randomUUID(), ...callerOptions } = options;
+  const { runId = freshId(), ...callerOptions } = options;
   // Made only to be checked, as a call would be; its options may hold limits of `withTimeout`.
   const spec = fn.spec(args as Json[], callerOptions);
   const { runId: _, ...stored } = spec.options;
@@ -98,6 +101,18 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
     ...(current?.callId === undefined ? {} : { parentCallId: current.callId }),
   };
 }
+
+/** What a tool begins has an id made from its call: a call that runs again finds what it began the first time. */
+function freshId(): string {
+  const { current } = runtime;
+  if (current?.callId === undefined) return randomUUID();
+  const ordinal = (begun.get(current) ?? 0) + 1;
+  begun.set(current, ordinal);
+  return `${current.runId}.${current.callId}.${ordinal}`;
+}
+
+/** How many runs a call has begun in the background. */
+const begun = new WeakMap<CurrentRun, number>();
 
 type Arguments = BackgroundOptions & { readonly args: readonly unknown[] };
 

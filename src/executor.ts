@@ -44,6 +44,10 @@ export class Executor {
 
   /** Runs what was claimed. Resolves when the run has ended here, for good or for another worker. */
   async run(claim: Claim, record: RunRecord, signal?: AbortSignal): Promise<Delivery> {
+    if (this.#isDraining) {
+      await this.#options.store.release(claim);
+      return { kind: "later", delayMs: 0 };
+    }
     // The same run may still be on its way out here, from an attempt that has lost it.
     const earlier = this.#endings.get(claim.runId);
     if (earlier !== undefined) await earlier.catch(() => {});
@@ -53,7 +57,6 @@ export class Executor {
     const lose = () => attempt.lose(signal?.reason);
     signal?.addEventListener("abort", lose, { once: true });
     if (signal?.aborted === true) lose();
-    if (this.#isDraining) attempt.drain();
     const ending = attempt.run();
     this.#endings.set(claim.runId, ending);
     // A request may have come between the claim and this watch.

@@ -1,6 +1,7 @@
 /** What can be done with stored runs by their ids, from any process that has the store. */
 import { describeStop, linkSignal, StopSource } from "./abort.ts";
 import { RunCancelledError, TimeoutError, UsageError } from "./errors.ts";
+import { persistently } from "./event-writer.ts";
 import type { StoredEvent } from "./events.ts";
 import type { Json } from "./json.ts";
 import { errorToJson, shown } from "./json.ts";
@@ -104,7 +105,7 @@ export const runs = {
         yield { type: "gap", runId, seq };
       }
       while (seq < record.lastSeq) {
-        const page = await store.events(runId, seq);
+        const page = await persistently(() => store.events(runId, seq));
         if (page.length === 0) break;
         for (const event of page) {
           yield revivedEvent(event);
@@ -204,12 +205,16 @@ async function* changes(
     timeoutMs === undefined
       ? undefined
       : setTimeout(() => stop.stop("timeout", new TimeoutError("wait", timeoutMs)), timeoutMs);
+  // A store that cannot be reached is told of at once; one that goes away later is waited for.
+  await known(store, runId);
   const bell = await bellsOf(store).listen(runId);
   try {
     for (;;) {
       if (stop.stopped !== undefined) throw stop.stopped.reason;
       const heard = bell.next(floorMs, stop);
-      yield await known(store, runId);
+      const record = await persistently(() => store.get(runId));
+      if (record === undefined) throw unknownRun(runId);
+      yield record;
       await heard;
     }
   } finally {
