@@ -23,6 +23,11 @@ const examples: Example[] = [
   ...readdirSync(here)
     .filter((name) => name.endsWith(".ts") && !NO_EXAMPLES.has(name))
     .map((name) => ({ file: join(here, name), args: [], folder: here })),
+  ...["sqlite", "pg-boss", "bullmq"].map((kind) => ({
+    file: join(here, "workers/main.ts"),
+    args: [kind],
+    folder: here,
+  })),
   { file: join(here, "nest/start.ts"), args: [], folder: join(here, "nest") },
   { file: join(here, "demo/main.ts"), args: ["--once", "What is (17 + 4) * 3?"], folder: here },
 ];
@@ -30,7 +35,7 @@ const examples: Example[] = [
 let failures = 0;
 for (const example of examples) {
   const { problem, seconds, output } = await run(example);
-  const name = relative(root, example.file);
+  const name = [relative(root, example.file), ...example.args].join(" ");
   console.log(
     `${problem === undefined ? "ok  " : "FAIL"} ${name} (${seconds} s)${problem ? `: ${problem}` : ""}`,
   );

@@ -6,10 +6,12 @@ import type { StoredEvent } from "./events.ts";
 import type { Json } from "./json.ts";
 import { errorToJson, shown } from "./json.ts";
 import { bellsOf } from "./run-bells.ts";
-import { queueFor, theStore } from "./storage.ts";
+import { runtime } from "./runtime.ts";
+import { knowsStore, queueFor, theStore } from "./storage.ts";
 import type { PruneOptions, RunFilter, RunRecord, RunStore } from "./store.ts";
 import { revivedError, revivedEvent } from "./stored-outcome.ts";
 import { endWaiting } from "./stored-stop.ts";
+import { type StopOptions, workersOf } from "./worker.ts";
 
 /** Events before this one were pruned: what the reader asked for is not there any more. */
 export interface GapEvent {
@@ -158,6 +160,16 @@ export const runs = {
       );
     }
     return (await theStore()).prune(options);
+  },
+
+  /** Leaves: the workers of this process at the store stop as `worker.stop()` does, then queue and store are closed. */
+  async close(options: StopOptions = {}): Promise<void> {
+    if (!knowsStore()) return;
+    const store = await theStore();
+    await Promise.all(workersOf(store).map((worker) => worker.stop(options)));
+    await runtime.settings.queue?.close();
+    await store.close();
+    runtime.defaultStore = undefined;
   },
 };
 

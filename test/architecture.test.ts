@@ -17,8 +17,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   adapters: ["adapters/"],
   "L2 engine": [
     ...["runtime", "registration", "conversation", "tool-phase", "taken-up", "loop", "run"],
-    ...["storage", "run-bells", "unplayed-end", "stored-stop", "runs", "cancel-run"],
-    ...["attempt", "executor", "store-pump", "reconciler", "worker", "background"],
+    ...["storage", "run-bells", "unplayed-end", "stored-stop"],
+    ...["attempt", "executor", "store-pump", "reconciler", "worker", "runs", "cancel-run", "background"],
   ],
   "L3 surface": ["callable", "decorators", "definition", "function", "chat", "start-worker"],
   leaves: ["models/", "server/", "testing", "index"],
