@@ -20,6 +20,7 @@ import {
   type StoredOutcome,
 } from "./store.ts";
 import { newEvent, storedOutcome } from "./stored-outcome.ts";
+import { stopChildren } from "./stored-stop.ts";
 import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
 
 /** A function that stored runs can name. */
@@ -141,12 +142,9 @@ export class Attempt {
     const { store, onRunEnd } = this.#options;
     const { runId } = this.#claim;
     const last = this.#terminal === undefined ? events : [...events, this.#terminal];
-    // What this run has begun in the background ends with it, where it was stopped: also after a timeout.
-    if (outcome.status === "cancelled") {
-      const { reason } = outcome;
-      await persistently(() => store.requestStop(runId, reason === undefined ? {} : { reason }));
-    }
     const finished = await persistently(() => store.finish(this.#claim, outcome, last));
+    // What this run has begun in the background ends with it, also where a timeout has stopped it.
+    if (outcome.status === "cancelled") await this.#stopChildren(outcome.reason);
     if (!finished || onRunEnd === undefined) return { kind: "done" };
     try {
       const record = await store.get(runId);
@@ -155,6 +153,14 @@ export class Attempt {
       runtime.report("onRunEnd failed", error);
     }
     return { kind: "done" };
+  }
+
+  async #stopChildren(reason: Json | undefined): Promise<void> {
+    try {
+      await stopChildren(this.#options.store, this.#claim.runId, reason);
+    } catch (error) {
+      runtime.report("The runs that a stopped run had begun could not be asked to stop", error);
+    }
   }
 
   async #fail(error: Error, state: LoopState | undefined): Promise<Delivery> {

@@ -35,7 +35,11 @@ declare global {
 
 /** The same arguments, with `BackgroundOptions` in the place of `CallOptions`. */
 export type BackgroundArguments<A extends unknown[]> = {
-  [Index in keyof A]: CallOptions extends A[Index] ? BackgroundOptions | undefined : A[Index];
+  [Index in keyof A]: [A[Index]] extends [CallOptions | undefined]
+    ? CallOptions extends A[Index]
+      ? BackgroundOptions | undefined
+      : A[Index]
+    : A[Index];
 };
 
 /** Makes the run of one call. */

@@ -1,9 +1,8 @@
 /** Puts back into the queue what the store has and the queue has lost: runs that nobody would run any more. */
+import { listAll } from "./list-all.ts";
 import type { RunQueue } from "./queue.ts";
 import { runtime } from "./runtime.ts";
-import type { RunRecord, RunStore } from "./store.ts";
-
-const pageSize = 500;
+import type { RunStore } from "./store.ts";
 
 export class Reconciler {
   readonly #store: RunStore;
@@ -31,25 +30,11 @@ export class Reconciler {
 
   async #look(): Promise<void> {
     const missing = new Set<string>();
-    for (const record of await this.#unfinished()) {
+    for await (const record of listAll(this.#store, { status: ["pending", "running"] })) {
       if (await this.#queue.has(record)) continue;
       if (this.#missing.has(record.runId)) await this.#queue.enqueue(record);
       else missing.add(record.runId);
     }
     this.#missing = missing;
-  }
-
-  async #unfinished(): Promise<RunRecord[]> {
-    const records: RunRecord[] = [];
-    for (let before: string | undefined; ; ) {
-      const page = await this.#store.list({
-        status: ["pending", "running"],
-        limit: pageSize,
-        ...(before === undefined ? {} : { before }),
-      });
-      records.push(...page);
-      before = page.at(-1)?.runId;
-      if (page.length < pageSize) return records;
-    }
   }
 }

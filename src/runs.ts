@@ -128,7 +128,7 @@ export const runs = {
       ...(reason === undefined ? {} : { reason: errorToJson(reason) as Json }),
       ...options,
     });
-    if (found) await endWaiting(store, runId);
+    await endWaiting(store, runId);
     return found;
   },
 

@@ -1,6 +1,8 @@
 /** Ends stored runs that were stopped while they waited: at once, without a worker, and without a model call. */
 import { randomUUID } from "node:crypto";
 import { readState } from "./journal.ts";
+import type { Json } from "./json.ts";
+import { listAll } from "./list-all.ts";
 import { runtime } from "./runtime.ts";
 import { queueFor } from "./storage.ts";
 import type { NewEvent, RunRecord, RunStore } from "./store.ts";
@@ -9,9 +11,16 @@ import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
 /** For this run, and for the runs that it has begun: those that are pending and asked to stop are over. */
 export async function endWaiting(store: RunStore, runId: string): Promise<void> {
   const record = await store.get(runId);
-  if (record === undefined) return;
-  if (record.status === "pending") await endPending(store, record);
-  for (const child of await store.list({ parentRunId: runId, status: ["pending", "running"] })) {
+  if (record?.status === "pending" && record.stopRequest !== undefined) await endPending(store, record);
+  for await (const child of listAll(store, { parentRunId: runId, status: ["pending", "running"] })) {
+    await endWaiting(store, child.runId);
+  }
+}
+
+/** Stops what a run has begun in the background, where nobody has asked the run itself to stop (a timeout). */
+export async function stopChildren(store: RunStore, runId: string, reason: Json | undefined): Promise<void> {
+  for await (const child of listAll(store, { parentRunId: runId, status: ["pending", "running"] })) {
+    await store.requestStop(child.runId, reason === undefined ? {} : { reason });
     await endWaiting(store, child.runId);
   }
 }

@@ -17,9 +17,14 @@ export function endedWithoutRun(
 ): { outcome: StoredOutcome; events: readonly NewEvent[] } {
   const view = viewOf(record, state, end);
   const ended: RunOutcome<never> = { runId: record.runId, ...view, ...end };
-  const outcome = storedOutcome(ended, undefined);
-  const { history, patches, text, usage } = outcome;
+  const { history, patches, text, usage } = ended;
   const kept = { history, patches, text, usage };
+  // A chat that was stopped answers all the same, as a call of it would.
+  const isReply = record.input.message !== undefined && end.status === "cancelled";
+  const outcome = storedOutcome(
+    ended,
+    isReply ? { ...kept, status: end.status, runId: record.runId } : undefined,
+  );
   const stamp = { runId: record.runId, at: Date.now(), ...parentOf(record) };
   const finishReason = end.status === "error" ? "error" : "cancelled";
   const terminal =

@@ -12,7 +12,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   "L1 parts": [
     ...["json-schema", "schema", "answer", "options", "prompt", "derived-input", "tool", "toolkit"],
     ...["history", "partial-turn", "settle-call", "turn-timers", "event-log", "engine", "cancellation"],
-    ...["store", "queue", "journal", "event-writer", "stored-outcome", "worker-settings"],
+    ...["store", "queue", "journal", "event-writer", "stored-outcome", "worker-settings", "list-all"],
   ],
   adapters: ["adapters/"],
   "L2 engine": [
@@ -122,7 +122,7 @@ describe("the architecture", () => {
       files
         .flatMap(({ packages }) => packages)
         // Docstrings import the package by its own name.
-        .filter((name) => !name.startsWith("node:") && !name.startsWith("llmethod"))
+        .filter((name) => !/^(node:|llmethod|\$)/.test(name))
         .map((name) =>
           (name.startsWith("@") ? name.split("/").slice(0, 2) : name.split("/").slice(0, 1)).join("/"),
         ),

@@ -14,7 +14,6 @@ declare const analyst: {
   chat(message: string, options?: L.CallOptions): L.ChatRun;
 };
 declare const savedMessages: L.ChatMessage[];
-declare const summarise: (text: string, options?: L.CallOptions) => L.Run<string>;
 declare class MyManager extends L.MemoryCancellationManager {}
 `;
 const names = ["model", "add"];
@@ -54,6 +53,9 @@ function moduleOf(code: string): string {
     'import assert from "node:assert/strict";',
     'import { readFile } from "node:fs/promises";',
     has("runId") ? "" : "declare const runId: string;",
+    has("summarise")
+      ? ""
+      : "declare const summarise: (text: string, options?: L.CallOptions) => L.Run<string>;",
     has("analyst") ? setting.replace(/declare const analyst[\s\S]*?\n};\n/, "") : setting,
     ...names
       .filter((name) => !has(name))
