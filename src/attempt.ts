@@ -4,7 +4,7 @@ import type { RunLink, RunSpec } from "./engine.ts";
 import { asError, GaveUpError } from "./errors.ts";
 import { EventWriter, persistently } from "./event-writer.ts";
 import type { RunEvent, RunOutcome } from "./events.ts";
-import { type JournalEntry, type LoopState, readState } from "./journal.ts";
+import { type JournalEntry, type LoopState, nothingEarlier, readEarlier } from "./journal.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { CallOptions } from "./options.ts";
 import type { Delivery } from "./queue.ts";
@@ -36,7 +36,7 @@ export interface ExecutorOptions {
   readonly owner: string;
   readonly functions: ReadonlyMap<string, StoredFunction>;
   readonly limits: RunLimits;
-  /** A run that was taken up more often than this is ended as an error. */
+  /** After so many attempts in a row that came to nothing a run is ended as an error. */
   readonly maxAttempts: number;
   /** Hears of every run that this worker has ended. */
   readonly onRunEnd: ((record: RunRecord) => void | Promise<void>) | undefined;
@@ -88,12 +88,16 @@ export class Attempt {
     const { store, functions, maxAttempts } = this.#options;
     const { attempt } = this.#claim;
     const record = this.#record;
-    const state = attempt === 1 ? undefined : await readState(store, record.runId);
+    const { state, lastGood } = attempt === 1 ? nothingEarlier : await readEarlier(store, record.runId);
     const fn = functions.get(record.functionName);
     if (fn === undefined) return this.#giveBack([], misdeliveredMs);
-    if (attempt > maxAttempts) return this.#fail(new GaveUpError(record.runId, attempt - 1), state);
+    const isAskedFor = attempt > 1 && (await this.#isToldResumed());
+    const failures = attempt - 1 - lastGood;
+    if (failures >= maxAttempts && !isAskedFor)
+      return this.#fail(new GaveUpError(record.runId, failures), state);
     const writer = new EventWriter(store, this.#claim, state, (error) => this.lose(error));
-    if (attempt > 1) writer.push(resumedEvent(record, attempt));
+    if (isAskedFor) void writer.write({ kind: "mark", attempt: attempt - 1 });
+    else if (attempt > 1) writer.push(resumedEvent(record, attempt));
     let spec: RunSpec<unknown>;
     let outcome: RunOutcome<unknown>;
     try {
@@ -110,6 +114,13 @@ export class Attempt {
     return this.#finish(storedOutcome(outcome, answerOf(spec, outcome)), rest);
   }
 
+  /** Where somebody asked for this attempt, the log says so already. */
+  async #isToldResumed(): Promise<boolean> {
+    const { runId, lastSeq, attempt } = this.#record;
+    const [last] = await this.#options.store.events(runId, lastSeq - 1, 1);
+    return last?.type === "run-resumed" && last.attempt === attempt;
+  }
+
   #link(writer: EventWriter): RunLink {
     return {
       stop: this.#stop,
@@ -123,7 +134,7 @@ export class Attempt {
     // A tool that ignored the hand-over may still end well: the next attempt settles it.
     const isOpen = entry.kind === "settled" && entry.outcome.status === "unknown";
     if (this.#isHandedBack && isOpen) return;
-    await writer.write(entry);
+    await writer.write(entry.kind === "turn" ? { ...entry, attempt: this.#claim.attempt } : entry);
     if (this.#isDraining && entry.kind === "turn") this.handBack();
   }
 
@@ -171,7 +182,8 @@ export class Attempt {
   async #giveBack(rest: readonly NewEvent[], delayMs: number): Promise<Delivery> {
     const { store } = this.#options;
     try {
-      if (rest.length > 0) await store.save(this.#claim, { events: rest });
+      const mark = { kind: "mark", attempt: this.#claim.attempt } satisfies JournalEntry;
+      await store.save(this.#claim, { events: rest, journal: [mark] });
       await store.release(this.#claim);
     } catch (error) {
       return this.#lost(error);

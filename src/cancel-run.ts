@@ -38,18 +38,35 @@ export async function cancelRun(
     throw new UsageError("invalid_option", `cancelRun takes a run's id, not ${shown(runId)}.`);
   }
   const local = runtime.find(runId);
-  const isOver = local === undefined && runtime.hasEnded(runId);
   // At once, in this very tick: a run of this process is stopped before anything is waited for.
-  const asked = isOver ? Promise.resolve(false) : requestStop(runId, reason, local);
-  const isStored = knowsStore() && (await stopStored(runId, reason, options));
-  const found = (await asked) || isStored;
+  const asked = local === undefined ? undefined : requestStop(runId, reason, local);
+  const isKnown = knowsStore() && (await isStored(runId));
+  const found = isKnown
+    ? await stopStored(runId, reason, options)
+    : await (asked ?? requestUnknown(runId, reason, options));
   // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
   if (options.wait !== true || isInside(runId)) return found;
   await local?.settled;
-  return knowsStore() && (await runs.get(runId)) !== undefined ? runs.wait(runId) : found;
+  return isKnown ? runs.wait(runId) : found;
 }
 
-/** Through the store as well: a run in the background may wait there, or be at work in another process. */
+/** Neither here nor in the store: it may be at work in another process, or start later, here or from the store. */
+async function requestUnknown(runId: string, reason: unknown, options: StopRequestOptions): Promise<boolean> {
+  if (runtime.hasEnded(runId)) return false;
+  const found = await requestStop(runId, reason, undefined);
+  return (knowsStore() && (await stopStored(runId, reason, options))) || found;
+}
+
+async function isStored(runId: string): Promise<boolean> {
+  try {
+    return (await runs.get(runId)) !== undefined;
+  } catch (error) {
+    runtime.report("The run store could not be asked for a run", error);
+    return false;
+  }
+}
+
+/** Through the store alone: what it knows needs no request with the manager, which nobody would take away. */
 async function stopStored(runId: string, reason: unknown, { by }: StopRequestOptions): Promise<boolean> {
   try {
     return await runs.cancel(runId, reason, by === undefined ? {} : { by });

@@ -174,7 +174,9 @@ export class GaveUpError extends Error {
   readonly attempts: number;
 
   constructor(runId: string, attempts: number) {
-    super(`The run ${runId} was taken up ${attempts} times and never came to its end: it was given up.`);
+    super(
+      `The run ${runId} was taken up ${attempts} times in a row without getting any further: it was given up.`,
+    );
     this.attempts = attempts;
   }
 }

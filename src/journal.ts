@@ -28,7 +28,11 @@ export type JournalEntry =
       readonly usage: Usage;
       readonly finishReason: FinishReason;
       readonly corrections: number;
-    };
+      /** Which attempt has come so far. */
+      readonly attempt?: number;
+    }
+  /** Attempts up to this one count for nothing: the run was handed over, or somebody asked for this attempt. */
+  | { readonly kind: "mark"; readonly attempt: number };
 
 /** Where a run stood when it was last written down. */
 export interface LoopState {
@@ -59,18 +63,29 @@ export interface Journal {
   write(entry: JournalEntry): Promise<void>;
 }
 
-/** Where the attempts so far have left a run; nothing where not even the opening was written. */
-export async function readState(
+/** Where the attempts so far have left a run. */
+export interface Earlier {
+  /** Nothing where not even the opening was written. */
+  readonly state: LoopState | undefined;
+  /** The last attempt that got on, or was no failure: those since then have all come to nothing. */
+  readonly lastGood: number;
+}
+
+export const nothingEarlier: Earlier = { state: undefined, lastGood: 0 };
+
+export async function readEarlier(
   store: Pick<RunStore, "journal" | "events">,
   runId: string,
-): Promise<LoopState | undefined> {
+): Promise<Earlier> {
   const journal = (await store.journal(runId)) as unknown as readonly JournalEntry[];
   const events: StoredEvent[] = [];
   for (let page = await store.events(runId, 0); page.length > 0; ) {
     events.push(...page);
     page = await store.events(runId, page.at(-1)?.seq ?? 0);
   }
-  return stateOf(journal, events);
+  const good = journal.map((entry) => ("attempt" in entry ? (entry.attempt ?? 0) : 0));
+  const played = journal.filter(({ kind }) => kind !== "mark");
+  return { state: stateOf(played, events), lastGood: Math.max(0, ...good) };
 }
 
 function stateOf(journal: readonly JournalEntry[], events: Iterable<StoredEvent>): LoopState | undefined {
@@ -88,6 +103,7 @@ function after(state: LoopState, entry: JournalEntry): LoopState {
   const { open } = state;
   switch (entry.kind) {
     case "opening":
+    case "mark":
       return state;
     case "answer":
       return { ...state, turns: entry.turn, open: { ...entry, begun: new Set(), outcomes: new Map() } };

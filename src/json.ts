@@ -104,7 +104,6 @@ export function parseJson(text: string): unknown {
 
 /** A readable, JSON-safe form of an error, with its causes, eight at most. */
 export function errorToJson(error: unknown, depth = 0): unknown {
-  if (error === undefined) return undefined;
   if (!(error instanceof Error)) return jsonText(error) === undefined ? textOf(error) : error;
   const { name, message, cause } = error;
   const code = "code" in error ? error.code : undefined;

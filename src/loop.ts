@@ -76,8 +76,9 @@ async function* play<T, Answer>(
     let stream: EventBatches | undefined;
     try {
       const isTakenUp = partial.finishReason !== undefined;
+      // An attempt that was stopped has ended the turn in the log, and the turn goes on.
+      if (!isTakenUp || state?.told.openTurn !== turn) yield { type: "turn-start", turn };
       if (isTakenUp) yield* settleLost(partial, plan.toolkit.tools, run);
-      else yield { type: "turn-start", turn };
       stop.throwIfStopped();
       partial.isRequested = true;
       timers = new TurnTimers(run.timeouts, stop);

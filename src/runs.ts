@@ -80,6 +80,7 @@ export const runs = {
    * @throws UsageError `unknown_run`; TimeoutError after `timeoutMs`; the reason of `abortSignal`
    */
   async wait(runId: string, options: WaitOptions = {}): Promise<RunRecord> {
+    checkWait(options);
     const store = await theStore();
     for await (const record of changes(store, checkId(runId), options)) if (hasEnded(record)) return record;
     throw unknownRun(runId);
@@ -94,6 +95,12 @@ export const runs = {
     runId: string,
     { after = 0, abortSignal }: EventOptions = {},
   ): AsyncGenerator<StoredEvent | GapEvent, void> {
+    if (!Number.isInteger(after) || after < 0) {
+      throw new UsageError(
+        "invalid_option",
+        `"after" must be the "seq" of an event, a whole number from 0, not ${shown(after)}.`,
+      );
+    }
     const store = await theStore();
     let seq = after;
     // The record first: what it says of the end holds for the events that are read after it.
@@ -133,7 +140,8 @@ export const runs = {
   },
 
   /**
-   * Takes up a run that was cancelled or failed, from its last whole turn, as its next attempt.
+   * Takes up a run that was cancelled or failed, from its last whole turn, as its next attempt: by a worker that has its
+   * function, in this process or another.
    *
    * @throws UsageError `unknown_run`, or `invalid_option` where the run is in no such state
    */
@@ -239,6 +247,21 @@ async function* changes(
 function checkId(runId: unknown): string {
   if (typeof runId === "string" && runId !== "") return runId;
   throw new UsageError("invalid_option", `A run's id is a string that is not empty, not ${shown(runId)}.`);
+}
+
+function checkWait({ timeoutMs, abortSignal }: WaitOptions): void {
+  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 2_147_483_647)) {
+    throw new UsageError(
+      "invalid_option",
+      `"timeoutMs" must be a number of milliseconds from 0 to 2147483647, not ${shown(timeoutMs)}.`,
+    );
+  }
+  if (abortSignal !== undefined && !(abortSignal instanceof AbortSignal)) {
+    throw new UsageError(
+      "invalid_option",
+      `"abortSignal" must be an AbortSignal, not ${shown(abortSignal)}.`,
+    );
+  }
 }
 
 function unknownRun(runId: string): UsageError {

@@ -111,11 +111,23 @@ function ambiguous(functionName: string): UsageError {
   );
 }
 
+const signalNames = ["SIGTERM", "SIGINT"] as const;
+
+/** The workers of this process that leave at a signal: it ends when the last of them has left. */
+const leaving = new Set<Worker>();
+
 function leaveAtSignals(worker: Worker): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, async () => {
-      await worker.stop();
-      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-    });
-  }
+  if (leaving.size === 0) for (const signal of signalNames) process.once(signal, leave);
+  leaving.add(worker);
+  worker.stopped.then(() => {
+    leaving.delete(worker);
+    if (leaving.size === 0) for (const signal of signalNames) process.off(signal, leave);
+  });
+}
+
+async function leave(signal: NodeJS.Signals): Promise<void> {
+  // A second signal, of either kind, does what it does by default: it ends the process.
+  for (const name of signalNames) process.off(name, leave);
+  await Promise.allSettled([...leaving].map((worker) => worker.stop()));
+  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

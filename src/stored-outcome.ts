@@ -18,7 +18,7 @@ export function storedOutcome(outcome: RunOutcome<unknown>, value: unknown): Sto
     case "completed":
       return { status: "completed", ...kept };
     case "cancelled": {
-      const reason = asJson(errorToJson(outcome.reason));
+      const reason = outcome.reason === undefined ? undefined : asJson(errorToJson(outcome.reason));
       return {
         status: "cancelled",
         cause: outcome.cause,
@@ -40,7 +40,9 @@ export function storedError(error: Error): StoredError {
 /** An event as JSON, by its `toJSON` where it has one; the store numbers it. */
 export function newEvent(event: RunEvent): NewEvent {
   const { seq: _, ...rest } = parseJson(jsonText(event) ?? "null") as StoredEvent;
-  return rest;
+  if (event.type !== "run-cancelled" || event.reason !== undefined) return rest;
+  const { reason: __, ...withoutReason } = rest as typeof rest & { reason?: unknown };
+  return withoutReason as NewEvent;
 }
 
 /** A stored event as its reader gets it: the error of a run that failed is an error again. */

@@ -1,6 +1,6 @@
 /** Ends stored runs that were stopped while they waited: at once, without a worker, and without a model call. */
 import { randomUUID } from "node:crypto";
-import { readState } from "./journal.ts";
+import { nothingEarlier, readEarlier } from "./journal.ts";
 import type { Json } from "./json.ts";
 import { listAll } from "./list-all.ts";
 import { runtime } from "./runtime.ts";
@@ -30,7 +30,7 @@ async function endPending(store: RunStore, { runId }: RunRecord): Promise<void> 
   // A worker was faster: it finds the request.
   if (result.kind !== "claimed") return;
   const { claim, record } = result;
-  const state = claim.attempt === 1 ? undefined : await readState(store, runId);
+  const { state } = claim.attempt === 1 ? nothingEarlier : await readEarlier(store, runId);
   const reason = record.stopRequest?.reason;
   const { outcome, events } = endedWithoutRun(record, state, {
     status: "cancelled",

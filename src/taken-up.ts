@@ -28,8 +28,14 @@ export async function* settleLost(
   const told = journal?.state?.told;
   for (const call of partial.calls) {
     const { callId, toolName, input } = call;
+    // One that a hand-over has stopped is open as well: its end was not told.
+    const wasStopped = call.outcome?.status === "cancelled" && told?.ended.has(callId) !== true;
     const wasOpen = call.started && call.outcome === undefined;
-    if (wasOpen && stop.stopped === undefined && tools.get(toolName)?.idempotent === true) continue;
+    const mayRunAgain = stop.stopped === undefined && tools.get(toolName)?.idempotent === true;
+    if ((wasOpen || wasStopped) && mayRunAgain) {
+      call.outcome = undefined;
+      continue;
+    }
     if (wasOpen) {
       call.outcome = unknownOutcome(interruption);
       await journal?.write({ kind: "settled", callId, outcome: call.outcome });

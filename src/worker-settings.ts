@@ -10,7 +10,7 @@ export interface WorkerSettings {
   readonly limits?: RunLimits;
   /** How long turns at work may take to end when the worker stops, in ms. Default 10,000. */
   readonly drainMs?: number;
-  /** A run that was taken up more often is ended as an error (`gave_up`). Default 20. */
+  /** After so many attempts in a row that ended no turn a run is ended as an error (`gave_up`). Default 10. */
   readonly maxAttempts?: number;
   /** How often runs are looked for that no job of the queue stands for, in ms. Default 30,000. */
   readonly reconcileMs?: number;

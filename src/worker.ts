@@ -12,7 +12,7 @@ import type { WorkerSettings } from "./worker-settings.ts";
 
 const defaultConcurrency = 10;
 const defaultDrainMs = 10_000;
-const defaultMaxAttempts = 20;
+const defaultMaxAttempts = 10;
 const defaultReconcileMs = 30_000;
 
 /** How long a worker takes to leave. */
@@ -35,7 +35,10 @@ export class Worker implements AsyncDisposable {
   readonly #subscriptions: QueueWorker[] = [];
   /** A process that was made a worker lives until its worker is stopped. */
   readonly #hold: NodeJS.Timeout | undefined;
-  #stopped: Promise<void> | undefined;
+  /** Resolves when the worker has left. */
+  readonly stopped: Promise<void>;
+  #resolveStopped: () => void = () => {};
+  #leaving: Promise<void> | undefined;
 
   constructor(store: RunStore, queue: RunQueue | undefined, settings: WorkerSettings, isExplicit: boolean) {
     const { limits = {}, maxAttempts = defaultMaxAttempts, onRunEnd } = settings;
@@ -52,6 +55,9 @@ export class Worker implements AsyncDisposable {
       this.#pump = new StorePump(store, this.#executor, { owner, functions, limits, concurrency });
     }
     if (queue !== undefined) this.#reconciler = new Reconciler(store, queue, reconcileMs);
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
     if (isExplicit) this.#hold = setInterval(() => {}, 2 ** 30);
     allWorkers.set(store, [...workersOf(store), this]);
   }
@@ -88,8 +94,8 @@ export class Worker implements AsyncDisposable {
    * cancelled. A second call waits for the first.
    */
   stop({ drainMs = this.#settings.drainMs ?? defaultDrainMs }: StopOptions = {}): Promise<void> {
-    this.#stopped ??= this.#leave(drainMs);
-    return this.#stopped;
+    this.#leaving ??= this.#leave(drainMs).finally(() => this.#resolveStopped());
+    return this.#leaving;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
