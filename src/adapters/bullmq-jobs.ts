@@ -88,11 +88,17 @@ export function sourceOf(bull: Bull, queues: BullQueues): JobSource<BullJob> {
     async take(functions, limit) {
       const jobs: BullJob[] = [];
       let left = functions;
-      while (jobs.length < limit && left.length > 0) {
-        const [first = "", ...others] = await inOrder(queues, left);
-        const job = await take(first);
-        if (job === undefined) left = others;
-        else jobs.push(job);
+      try {
+        while (jobs.length < limit) {
+          const [first, ...others] = await inOrder(queues, left);
+          if (first === undefined) break;
+          const job = await take(first);
+          if (job === undefined) left = others;
+          else jobs.push(job);
+        }
+      } catch (error) {
+        // What was taken before it is ours now; the next look meets the fault again.
+        if (jobs.length === 0) throw error;
       }
       return jobs;
     },
@@ -105,15 +111,17 @@ export function sourceOf(bull: Bull, queues: BullQueues): JobSource<BullJob> {
       );
       return lost.flat();
     },
-    done: ({ job, token }) => ifOurs(bull.ask(() => job.moveToCompleted(undefined, token, false))),
+    async done({ job, token }) {
+      await bull.ask(() => ifOurs(() => job.moveToCompleted(undefined, token, false)));
+    },
     async again({ job, token, runId, failures: before }, delayMs, failures) {
-      const settled = async (client: Redis, channel: string) => {
+      const give = async (client: Redis, channel: string) => {
         if (failures !== before) await job.updateData({ runId, failures });
         if (delayMs >= 1) return job.moveToDelayed(Date.now() + delayMs, token);
         await job.moveToWait(token);
         await client.publish(channel, "");
       };
-      await ifOurs(bull.ask(settled));
+      await bull.ask((client, channel) => ifOurs(() => give(client, channel)));
     },
     async tend(functions) {
       for (const name of functions) await queues.with(name, (queue) => queue.backend.moveStalledJobsToWait());
@@ -122,27 +130,36 @@ export function sourceOf(bull: Bull, queues: BullQueues): JobSource<BullJob> {
   };
 }
 
-/** The functions, those first whose next job has the highest priority. */
+/** Those of the functions that have a job to run now: first the one whose next job has the highest priority. */
 async function inOrder(queues: BullQueues, functions: readonly string[]): Promise<readonly string[]> {
-  if (functions.length === 1) return functions;
+  // One queue needs no look before it is asked.
+  if (functions.length <= 1) return functions;
   const heads = await Promise.all(
-    functions.map((name) =>
-      queues.with(name, async (queue, client) => {
-        const [stalled, [, score = "Infinity"]] = await Promise.all([
-          client.llen(queue.toKey("wait")),
-          client.zrange(queue.toKey("prioritized"), 0, 0, "WITHSCORES"),
-        ]);
-        return { name, score: stalled > 0 ? 0 : Number(score) };
-      }),
-    ),
+    functions.map(async (name) => ({ name, rank: await queues.with(name, rankOf) })),
   );
-  return heads.sort((a, b) => (a.score === b.score ? 0 : a.score - b.score)).map(({ name }) => name);
+  const ready = heads.filter((head): head is { name: string; rank: number } => head.rank !== undefined);
+  return ready.sort((a, b) => a.rank - b.rank).map(({ name }) => name);
 }
 
-/** The job has been given to somebody else, or is gone: nothing is to be done with it any more. */
-async function ifOurs(work: Promise<unknown>): Promise<void> {
+/** Delayed jobs stand in their order of time, which is in the upper bits of their score. */
+const delayedUnit = 0x1000;
+
+/** The lower, the sooner; nothing where no job may run now. */
+async function rankOf(queue: Jobs, client: Redis): Promise<number | undefined> {
+  const [stalled, [, next], [, delayed]] = await Promise.all([
+    client.llen(queue.toKey("wait")),
+    client.zrange(queue.toKey("prioritized"), 0, 0, "WITHSCORES"),
+    client.zrange(queue.toKey("delayed"), 0, 0, "WITHSCORES"),
+  ]);
+  // A delayed job whose time has come gets its place among the others when its queue is asked.
+  if (stalled > 0 || Number(delayed) / delayedUnit < Date.now() + 1) return 0;
+  return next === undefined ? undefined : Number(next);
+}
+
+/** Where the job has been given to somebody else, or is gone, nothing is to be done with it any more. */
+async function ifOurs(work: () => Promise<unknown>): Promise<void> {
   try {
-    await work;
+    await work();
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (typeof code !== "number" || code >= 0) throw error;

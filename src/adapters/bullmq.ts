@@ -24,7 +24,7 @@ export interface BullMQQueueOptions {
 }
 
 const owner = "BullMQQueue";
-const packages = "bullmq ioredis";
+const packages = ["bullmq", "ioredis"];
 /** Finished jobs go at once: one that were kept would keep its run's id taken. */
 const removed = { removeOnComplete: true, removeOnFail: true };
 /** How long a run that is at work may take to end before it is put into the queue again. */

@@ -39,7 +39,7 @@ export interface Engine {
 
 export async function openEngine(settings: Settings, onFault: (error: unknown) => void): Promise<Engine> {
   const pg = await postgresModule(owner);
-  const { PgBoss } = await peer(() => import("pg-boss"), owner, "pg-boss");
+  const { PgBoss } = await peer(() => import("pg-boss"), owner, ["pg-boss"]);
   const { source, schema, listen } = settings;
   const pool = typeof source === "string" ? ownPool(pg, source) : source;
   const ignore = () => {};

@@ -23,7 +23,8 @@ interface BossJob extends TakenJob {
   readonly retryCount: number;
 }
 
-const rhythm: Rhythm = { renewMs: 2000, tendMs: 1000 };
+/** pg-boss lets a pass begin a second after the last one: who comes at that very moment comes too early. */
+const rhythm: Rhythm = { renewMs: 2000, tendMs: 1100 };
 /** How long a run that is at work may take to end before it is put into the queue again. */
 const patienceMs = 2000;
 const lookMs = 50;
@@ -170,21 +171,27 @@ function sourceOf(engine: Engine): JobSource<BossJob> {
       const queues = await Promise.all(functions.map((name) => engine.queueOf(name)));
       const jobs: BossJob[] = [];
       for (const { queue, count } of await shares(engine, queues, limit)) {
-        const fetched = await boss.fetch<unknown>(queue, { batchSize: count });
-        jobs.push(
-          ...fetched.map((job) => ({ ...readData(job.data), id: job.id, queue, retryCount: job.retryCount })),
-        );
+        try {
+          const fetched = await boss.fetch<unknown>(queue, { batchSize: count });
+          for (const { id, data, retryCount } of fetched)
+            jobs.push({ ...readData(data), id, queue, retryCount });
+        } catch (error) {
+          // What was taken before it is ours now; the next look meets the fault again.
+          if (jobs.length === 0) throw error;
+          break;
+        }
       }
       return jobs;
     },
     async renew(jobs) {
-      const held = await engine.query<{ id: string }>(
+      const held = await engine.query<{ claim: string }>(
         `update "${schema}".job set heartbeat_on = now() where state = 'active'
-           and (name, id, retry_count) in (select * from unnest($1::text[], $2::uuid[], $3::int[])) returning id`,
+           and (name, id, retry_count) in (select * from unnest($1::text[], $2::uuid[], $3::int[]))
+         returning id || ' ' || retry_count as claim`,
         [jobs.map(({ queue }) => queue), jobs.map(({ id }) => id), jobs.map(({ retryCount }) => retryCount)],
       );
-      const ids = new Set(held.map(({ id }) => id));
-      return jobs.filter(({ id }) => !ids.has(id));
+      const claims = new Set(held.map(({ claim }) => claim));
+      return jobs.filter(({ id, retryCount }) => !claims.has(`${id} ${retryCount}`));
     },
     async done(job) {
       await boss.deleteJob(job.queue, job);

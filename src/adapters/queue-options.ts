@@ -1,6 +1,6 @@
 /** What the queues share beside the pump: names and ids that every engine takes, and who hears of faults. */
 import { createHash } from "node:crypto";
-import { asError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { shown, textOf } from "../json.ts";
 
 /** Hears of faults that end no run: an engine that is down, a job that could not be renewed. */
@@ -48,20 +48,20 @@ export function checkFaultListener(
   throw new UsageError("invalid_option", `${owner}: "onFault" must be a function, not ${shown(onFault)}.`);
 }
 
-/** A package that is loaded when it is first needed. @throws Error that names the command which installs it */
-export async function peer<T>(load: () => Promise<T>, owner: string, packages: string): Promise<T> {
+/** Loads a package when it is first needed. @throws UsageError that names the command which installs it */
+export async function peer<T>(
+  load: () => Promise<T>,
+  owner: string,
+  packages: readonly string[],
+): Promise<T> {
   try {
     return await load();
   } catch (error) {
-    const isMissing =
-      "code" in asError(error) && Reflect.get(asError(error), "code") === "ERR_MODULE_NOT_FOUND";
-    if (!isMissing) throw error;
-    throw new UsageError(
-      "invalid_option",
-      `${owner} needs the npm package ${packages}: run \`npm install ${packages}\`.`,
-      {
-        cause: error,
-      },
-    );
+    if (!(error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")) throw error;
+    const names = `npm package${packages.length > 1 ? "s" : ""} ${packages.join(" and ")}`;
+    const command = `npm install ${packages.join(" ")}`;
+    throw new UsageError("invalid_option", `${owner} needs the ${names}: run \`${command}\`.`, {
+      cause: error,
+    });
   }
 }

@@ -31,6 +31,12 @@ export interface Rhythm {
   readonly tendMs: number;
 }
 
+/** A job whose run is at work here; `settling` is there when the run has ended here and the engine is told. */
+interface AtWork {
+  readonly controller: AbortController;
+  settling: Promise<void> | undefined;
+}
+
 /** How often jobs are looked for that no bell tells of: delayed ones, and those of dead workers. */
 const floorMs = 500;
 /** How long the job of a failed execution waits: at first, and at most. */
@@ -50,7 +56,7 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   readonly #execute: Execute;
   readonly #options: WorkOptions;
   readonly #report: (what: string, cause: unknown) => void;
-  readonly #active = new Map<Job, AbortController>();
+  readonly #active = new Map<Job, AtWork>();
   readonly #timers: NodeJS.Timeout[] = [];
   #unlisten = () => {};
   #filling: Promise<void> | undefined;
@@ -86,16 +92,14 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
     await this.pause();
     this.#isStopped = true;
     for (const timer of this.#timers) clearInterval(timer);
-    const left = [...this.#active];
-    for (const [, controller] of left) controller.abort(new Error("the worker has left its queue"));
-    const given = Promise.all(
-      left.map(([job]) => this.#settle(() => this.#source.again(job, 0, job.failures))),
-    );
+    const left = [...this.#active].map(([job, { controller, settling }]) => {
+      if (settling !== undefined || controller.signal.aborted) return settling;
+      controller.abort(new Error("the worker has left its queue"));
+      return this.#settle(() => this.#source.again(job, 0, job.failures));
+    });
     const late = new AbortController();
-    await Promise.race([
-      given,
-      sleep(leaveMs, undefined, { ref: false, signal: late.signal }).catch(() => {}),
-    ]);
+    const patience = sleep(leaveMs, undefined, { ref: false, signal: late.signal }).catch(() => {});
+    await Promise.race([Promise.all(left), patience]);
     late.abort();
   }
 
@@ -137,15 +141,17 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   async #begin(job: Job): Promise<void> {
     // It was on its way when the worker was told to take no more.
     if (this.#isPaused) return this.#settle(() => this.#source.again(job, 0, job.failures));
-    const controller = new AbortController();
-    this.#active.set(job, controller);
+    const work: AtWork = { controller: new AbortController(), settling: undefined };
+    const { signal } = work.controller;
+    this.#active.set(job, work);
     let delivery: Delivery | undefined;
     try {
-      delivery = await this.#execute(job.runId, controller.signal);
+      delivery = await this.#execute(job.runId, signal);
     } catch (error) {
       this.#report("A run could not be carried out and is delivered again", error);
     }
-    if (!controller.signal.aborted) await this.#settle(() => this.#tell(job, delivery));
+    if (!signal.aborted) work.settling = this.#settle(() => this.#tell(job, delivery));
+    await work.settling;
     this.#active.delete(job);
     this.#ring();
   }
@@ -174,11 +180,15 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   }
 
   async #renew(): Promise<void> {
-    const jobs = [...this.#active].filter(([, { signal }]) => !signal.aborted).map(([job]) => job);
+    const held = [...this.#active].filter(([, { controller }]) => !controller.signal.aborted);
+    const jobs = held.map(([job]) => job);
     if (jobs.length === 0) return;
     try {
       for (const job of await this.#source.renew(jobs)) {
-        this.#active.get(job)?.abort(new Error("the queue has given the run to another worker"));
+        const work = this.#active.get(job);
+        // Its job goes when it is told to be done, which is no loss.
+        if (work?.settling !== undefined) continue;
+        work?.controller.abort(new Error("the queue has given the run to another worker"));
       }
     } catch (error) {
       // It says nothing about whose the jobs are: that is found out with the next renewal.
