@@ -88,16 +88,18 @@ export class Attempt {
     const { store, functions, maxAttempts } = this.#options;
     const { attempt } = this.#claim;
     const record = this.#record;
-    const { state, lastGood } = attempt === 1 ? nothingEarlier : await readEarlier(store, record.runId);
+    const { state, lastGood } =
+      attempt === 1 ? nothingEarlier : await persistently(() => readEarlier(store, record.runId));
     const fn = functions.get(record.functionName);
     if (fn === undefined) return this.#giveBack([], misdeliveredMs);
     const isAskedFor = attempt > 1 && (await this.#isToldResumed());
     const failures = attempt - 1 - lastGood;
-    if (failures >= maxAttempts && !isAskedFor)
+    if (failures >= maxAttempts && !isAskedFor) {
       return this.#fail(new GaveUpError(record.runId, failures), state);
+    }
     const writer = new EventWriter(store, this.#claim, state, (error) => this.lose(error));
     if (isAskedFor) void writer.write({ kind: "mark", attempt: attempt - 1 });
-    else if (attempt > 1) writer.push(resumedEvent(record, attempt));
+    else if (record.lastSeq > 0) writer.push(resumedEvent(record, attempt));
     let spec: RunSpec<unknown>;
     let outcome: RunOutcome<unknown>;
     try {
@@ -117,7 +119,8 @@ export class Attempt {
   /** Where somebody asked for this attempt, the log says so already. */
   async #isToldResumed(): Promise<boolean> {
     const { runId, lastSeq, attempt } = this.#record;
-    const [last] = await this.#options.store.events(runId, lastSeq - 1, 1);
+    const { store } = this.#options;
+    const [last] = await persistently(() => store.events(runId, Math.max(0, lastSeq - 1), 1));
     return last?.type === "run-resumed" && last.attempt === attempt;
   }
 
@@ -143,7 +146,7 @@ export class Attempt {
       this.#terminal = newEvent(event);
       return;
     }
-    if (event.type === "run-start" && this.#claim.attempt > 1) return;
+    if (event.type === "run-start" && this.#record.lastSeq > 0) return;
     if (this.#isHandedBack && tellsOfStop(event)) return;
     const { seq: _, ...rest } = event;
     writer.push(rest as NewEvent);

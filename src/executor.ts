@@ -107,11 +107,9 @@ export class Executor {
 
   #lookSoon(): void {
     this.#look ??= setTimeout(() => {
-      this.#lookForStops()
-        .catch((error) => this.#report(error))
-        .finally(() => {
-          this.#look = undefined;
-        });
+      // A bell that rings from now on asks for another look.
+      this.#look = undefined;
+      this.#lookForStops().catch((error) => this.#report(error));
     }, calmMs);
   }
 

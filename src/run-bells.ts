@@ -41,7 +41,11 @@ class RunBells {
       throw error;
     }
     return {
-      end,
+      // Whoever leaves in the middle of a wait leaves no timer behind.
+      end: () => {
+        end();
+        wake();
+      },
       next: (floorMs, stop) =>
         new Promise((resolve) => {
           let unlink = () => {};

@@ -1,8 +1,9 @@
 /** Brings a worker its runs from a store that needs no queue: whenever a bell rings, and now and then by itself. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StoredFunction } from "./attempt.ts";
 import type { Executor } from "./executor.ts";
 import { runtime } from "./runtime.ts";
-import type { RunLimits, SelfQueueingStore } from "./store.ts";
+import type { Claim, RunLimits, SelfQueueingStore } from "./store.ts";
 
 /** How often runs are looked for that no bell tells of: delayed ones, and those of dead owners, in ms. */
 const floorMs = 500;
@@ -71,11 +72,26 @@ export class StorePump {
         if (next === undefined) return;
         this.#executor
           .run(next.claim, next.record)
-          .catch((error) => runtime.report("A run could not be carried to its end here", error))
+          .catch((error) => this.#putBack(next.claim, error))
           .finally(() => this.#pumpSoon());
       }
     } finally {
       this.#isPumping = false;
+    }
+  }
+
+  /** Its store could not be written to. Its owner lives, so nobody else would take it up: it is given back, in the end. */
+  async #putBack(claim: Claim, cause: unknown): Promise<void> {
+    runtime.report("A run could not be carried to its end here", cause);
+    for (;;) {
+      try {
+        await this.#store.release(claim);
+        return;
+      } catch (error) {
+        runtime.report("A run could not be given back yet", error);
+        if (this.#isStopped) return;
+        await sleep(floorMs);
+      }
     }
   }
 }

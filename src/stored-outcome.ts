@@ -1,4 +1,5 @@
 /** How a run's end becomes JSON for the store, and errors again for who reads it. */
+import { UsageError } from "./errors.ts";
 import type { RunEvent, RunOutcome, StoredEvent } from "./events.ts";
 import { errorToJson, type Json, jsonText, parseJson } from "./json.ts";
 import type { NewEvent, StoredError, StoredOutcome } from "./store.ts";
@@ -15,8 +16,13 @@ export function storedOutcome(outcome: RunOutcome<unknown>, value: unknown): Sto
     ...(value === undefined ? {} : { value: asJson(value) }),
   };
   switch (outcome.status) {
-    case "completed":
+    case "completed": {
+      const { value: whole } = outcome;
+      if (whole !== undefined && jsonText(whole) === undefined) {
+        return { status: "error", error: storedError(noJson()), ...kept };
+      }
       return { status: "completed", ...kept };
+    }
     case "cancelled": {
       const reason = outcome.reason === undefined ? undefined : asJson(errorToJson(outcome.reason));
       return {
@@ -39,10 +45,26 @@ export function storedError(error: Error): StoredError {
 
 /** An event as JSON, by its `toJSON` where it has one; the store numbers it. */
 export function newEvent(event: RunEvent): NewEvent {
-  const { seq: _, ...rest } = parseJson(jsonText(event) ?? "null") as StoredEvent;
+  const text = jsonText(event) ?? jsonText(withoutValue(event));
+  const { seq: _, ...rest } = parseJson(text ?? "{}") as StoredEvent;
   if (event.type !== "run-cancelled" || event.reason !== undefined) return rest;
   const { reason: __, ...withoutReason } = rest as typeof rest & { reason?: unknown };
   return withoutReason as NewEvent;
+}
+
+/** A value that is no JSON cannot be stored: the run has failed by that. */
+function withoutValue(event: RunEvent): object {
+  if (event.type !== "run-completed") return event;
+  const { value: _, ...rest } = event;
+  return { ...rest, type: "run-error", error: storedError(noJson()) };
+}
+
+function noJson(): UsageError {
+  return new UsageError(
+    "not_json",
+    "The answer has no JSON form (a BigInt, or a value that holds itself), so it cannot be stored. Let the schema in " +
+      '"returns" make plain JSON of it.',
+  );
 }
 
 /** A stored event as its reader gets it: the error of a run that failed is an error again. */

@@ -2,7 +2,15 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { SqliteRunStore } from "../../src/adapters/sqlite.ts";
-import { configure, llmFunction, type ModelEvent, prompt, runs, startWorker } from "../../src/index.ts";
+import {
+  type CallOptions,
+  configure,
+  llmFunction,
+  type ModelEvent,
+  prompt,
+  runs,
+  startWorker,
+} from "../../src/index.ts";
 
 const [, , path = "", phase = ""] = process.argv;
 configure({
@@ -18,7 +26,7 @@ configure({
     },
   },
 });
-const ask = llmFunction({ name: "ask" })((task: string) => prompt`${task}`);
+const ask = llmFunction({ name: "ask" })((task: string, _options?: CallOptions) => prompt`${task}`);
 const say = (what: string) => process.stdout.write(`${what}\n`);
 
 const phases: Record<string, () => Promise<unknown>> = {

@@ -1,0 +1,34 @@
+// Answers whose values are no JSON: the run fails by that, and says so.
+
+import { configure, llmFunction, MemoryRunStore, prompt, runs } from "llmethod";
+import { scriptedModel } from "llmethod/testing";
+import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
+import { allEvents, checkLog } from "./checks.ts";
+
+afterEach(() => runs.close());
+
+test("a value without a JSON form ends its run as an error that says what to do", async () => {
+  const store = new MemoryRunStore();
+  configure({ store });
+  const count = llmFunction({
+    name: "count",
+    model: scriptedModel(['{"many": "12"}']),
+    returns: z.object({ many: z.string() }).transform(({ many }) => BigInt(many)),
+  })((_what: string) => prompt`Count`);
+  const handle = await count.background("bees");
+  const record = await handle.wait({ timeoutMs: 5000 });
+  expect(record.outcome?.error).toMatchObject({ name: "UsageError", code: "not_json" });
+  await expect(handle.result()).rejects.toThrow(/no JSON form/);
+  checkLog(record, await allEvents(store, handle.runId));
+});
+
+test("a date comes back as text, as JSON has it", async () => {
+  configure({ store: new MemoryRunStore() });
+  const when = llmFunction({
+    name: "when",
+    model: scriptedModel(['{"day": "2026-11-21"}']),
+    returns: z.object({ day: z.string() }).transform(({ day }) => new Date(day)),
+  })((_what: string) => prompt`When`);
+  expect(await (await when.background("bees")).result()).toBe("2026-11-21T00:00:00.000Z");
+});
