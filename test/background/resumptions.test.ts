@@ -41,8 +41,9 @@ function executorOf(store: RunStore, { study }: Study, owner: string): Executor 
   return new Executor({ store, owner, functions, limits: {}, maxAttempts: 20, onRunEnd: undefined });
 }
 
-/** One attempt after the other, each with its event; then one that nothing happens to. */
-async function play(happenings: readonly { readonly nth: number; readonly what: What }[]): Promise<void> {
+/** One attempt after the other, each with its event; then one that nothing happens to. Gives how many were cancelled. */
+async function play(happenings: readonly { readonly nth: number; readonly what: What }[]): Promise<number> {
+  let cancelled = 0;
   const memory = new MemoryRunStore();
   configure({ store: memory, worker: false });
   const study = makeStudy({ deltaMs: 1, toolMs: 4 });
@@ -60,6 +61,7 @@ async function play(happenings: readonly { readonly nth: number; readonly what: 
     if (record?.outcome === undefined) continue;
     checkLog(record, await allEvents(memory, "run"));
     expect(record.outcome).toMatchObject({ status: "cancelled", cause: "cancel", reason: "enough" });
+    cancelled++;
     await runs.resume("run");
   }
   await executorOf(memory, study, "last").execute("run");
@@ -80,6 +82,7 @@ async function play(happenings: readonly { readonly nth: number; readonly what: 
   // A tool that has settled is never begun again: what runs twice was open.
   const again = study.diary.executions.filter(({ toolName }) => toolName === "look").length - 1;
   expect(again).toBeLessThanOrEqual(happenings.length);
+  return cancelled;
 }
 
 describe("a run that is taken up again", () => {
