@@ -97,7 +97,9 @@ export class Attempt {
     if (failures >= maxAttempts && !isAskedFor) {
       return this.#fail(new GaveUpError(record.runId, failures), state);
     }
-    const writer = new EventWriter(store, this.#claim, state, (error) => this.lose(error));
+    const writer = new EventWriter(store, this.#claim, { state, lastSeq: record.lastSeq }, (error) =>
+      this.lose(error),
+    );
     if (isAskedFor) void writer.write({ kind: "mark", attempt: attempt - 1 });
     else if (record.lastSeq > 0) writer.push(resumedEvent(record, attempt));
     let spec: RunSpec<unknown>;

@@ -2,7 +2,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Journal, JournalEntry, LoopState } from "./journal.ts";
 import type { Json } from "./json.ts";
-import { type Claim, LostClaimError, type NewEvent, type RunStore } from "./store.ts";
+import { type Claim, LostClaimError, type NewEvent, type Progress, type RunStore } from "./store.ts";
 
 const flushMinMs = 20;
 const flushMaxMs = 200;
@@ -20,12 +20,20 @@ export class EventWriter implements Journal {
   #timer: NodeJS.Timeout | undefined;
   #intervalMs = flushMinMs;
   #lost: unknown;
+  /** The newest event that is kept for certain. */
+  #seq: number;
 
   /** `onLost` is called once, when nothing more can be written: the claim is void, or the store stays out of reach. */
-  constructor(store: RunStore, claim: Claim, state: LoopState | undefined, onLost: (error: unknown) => void) {
+  constructor(
+    store: RunStore,
+    claim: Claim,
+    from: { readonly state: LoopState | undefined; readonly lastSeq: number },
+    onLost: (error: unknown) => void,
+  ) {
     this.#store = store;
     this.#claim = claim;
-    this.state = state;
+    this.state = from.state;
+    this.#seq = from.lastSeq;
     this.#onLost = onLost;
   }
 
@@ -59,6 +67,15 @@ export class EventWriter implements Journal {
     return this.#events.splice(0);
   }
 
+  /** A write that failed may have come through all the same, its answer lost: then it is not written again. */
+  async #saveOnce(progress: Required<Progress>, again: boolean): Promise<number> {
+    if (again && progress.events.length > 0) {
+      const record = await this.#store.get(this.#claim.runId);
+      if (record?.attempt === this.#claim.attempt && record.lastSeq > this.#seq) return record.lastSeq;
+    }
+    return this.#store.save(this.#claim, progress);
+  }
+
   #flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -73,7 +90,7 @@ export class EventWriter implements Journal {
     if (this.#lost !== undefined || (events.length === 0 && journal.length === 0)) return;
     const startedAt = performance.now();
     try {
-      await persistently(() => this.#store.save(this.#claim, { events, journal }));
+      this.#seq = await persistently((again) => this.#saveOnce({ events, journal }, again));
       this.#intervalMs = Math.min(flushMaxMs, Math.max(flushMinMs, 4 * (performance.now() - startedAt)));
     } catch (error) {
       this.#lost = error;
@@ -82,12 +99,12 @@ export class EventWriter implements Journal {
   }
 }
 
-/** Tries again while a store is out of reach; a void claim is told at once. */
-export async function persistently<R>(write: () => Promise<R>): Promise<R> {
+/** Tries again while a store is out of reach; a void claim is told at once. `again`: an earlier try has failed. */
+export async function persistently<R>(write: (again: boolean) => Promise<R>): Promise<R> {
   const startedAt = performance.now();
   for (let delayMs = 50; ; delayMs = Math.min(2 * delayMs, 1000)) {
     try {
-      return await write();
+      return await write(delayMs > 50);
     } catch (error) {
       if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs) throw error;
       await wait(delayMs);

@@ -43,9 +43,15 @@ export interface LoopState {
   readonly text: string;
   readonly turns: number;
   readonly corrections: number;
-  readonly lastTurn: { readonly usage: Usage; readonly finishReason: FinishReason } | undefined;
+  readonly lastTurn: LastTurn | undefined;
   readonly open: OpenTurn | undefined;
   readonly told: Told;
+}
+
+export interface LastTurn {
+  readonly turn: number;
+  readonly usage: Usage;
+  readonly finishReason: FinishReason;
 }
 
 /** What the event log says already of the newest turn. */
@@ -117,6 +123,8 @@ function after(state: LoopState, entry: JournalEntry): LoopState {
         : { ...state, open: { ...open, outcomes: new Map(open.outcomes).set(entry.callId, entry.outcome) } };
     case "turn": {
       const { turn, entries, patches, text, usage, finishReason, corrections } = entry;
+      // Written twice, where the answer to the first write was lost.
+      if (turn === state.lastTurn?.turn) return state;
       return {
         ...state,
         transcript: [...state.transcript, ...entries],
@@ -125,7 +133,7 @@ function after(state: LoopState, entry: JournalEntry): LoopState {
         text: state.text + text,
         turns: turn,
         corrections,
-        lastTurn: { usage, finishReason },
+        lastTurn: { turn, usage, finishReason },
         open: undefined,
       };
     }

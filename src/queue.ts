@@ -16,6 +16,8 @@ export interface WorkOptions {
 
 /** A worker's subscription with a queue. */
 export interface QueueWorker {
+  /** From now on it is given runs of these functions too. The same `concurrency` holds for all. */
+  add(functions: readonly string[]): void;
   /** Takes no more runs; those at work go on. */
   pause(): Promise<void>;
   /** Ends the subscription. Runs at work should have ended by now; what has not is delivered elsewhere. */
@@ -31,8 +33,8 @@ export interface RunQueue {
   readonly joinsTransaction: boolean;
   /** Idempotent for a run id while its job waits or runs. `transaction`: that of the store's `create`, if it has one. */
   enqueue(run: QueuedRun, transaction?: unknown): Promise<void>;
-  /** Whether a job of this run waits or runs: the reconciler puts back what has none. */
-  has(run: QueuedRun): Promise<boolean>;
+  /** Those of these runs that no job stands for: none waits, is delayed or runs. The reconciler puts them back. */
+  missing(runs: readonly QueuedRun[]): Promise<readonly QueuedRun[]>;
   /** Removes a waiting job, as well as it can. */
   dequeue(run: QueuedRun): Promise<void>;
   work(execute: Execute, options: WorkOptions): Promise<QueueWorker>;

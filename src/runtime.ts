@@ -203,7 +203,7 @@ function checkConfiguration(changes: Configuration): void {
   if (store !== undefined && !has(store, ["create", "claim", "save", "finish", "watch"])) {
     fail('"store" must be a run store, such as new SqliteRunStore() from "llmethod/sqlite".');
   }
-  if (queue !== undefined && !has(queue, ["enqueue", "work", "has", "dequeue"])) {
+  if (queue !== undefined && !has(queue, ["enqueue", "work", "missing", "dequeue"])) {
     fail('"queue" must be a run queue, such as new PgBossQueue() from "llmethod/pg-boss".');
   }
   if (worker !== undefined && worker !== false) checkWorkerSettings(worker, "configure({ worker: { … } })");

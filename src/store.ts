@@ -52,7 +52,9 @@ export interface StoredError {
 }
 
 /** A stored run. Times are ms since 1970, by the store's clock. */
-export interface RunRecord extends Omit<NewRun, "delayMs"> {
+export interface RunRecord extends NewRun {
+  /** How long it has to wait from `createdAt` on, in ms. Only where it has to, and has never been taken up. */
+  readonly delayMs?: number;
   readonly status: RunStatus;
   /** How often the run was taken up; each write of a worker carries it. */
   readonly attempt: number;

@@ -12,7 +12,7 @@ export function* closeTurn(state: LoopState): Generator<EngineEvent<never>, void
   const { openTurn: turn } = state.told;
   if (turn === undefined || state.open !== undefined) return;
   const isWhole = turn <= state.turns && state.lastTurn !== undefined;
-  if (isWhole) yield { type: "turn-end", turn, ...state.lastTurn };
+  if (isWhole) yield { type: "turn-end", ...state.lastTurn };
   else yield { type: "turn-end", turn, finishReason: "interrupted", usage: noUsage };
 }
 

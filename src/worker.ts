@@ -32,7 +32,9 @@ export class Worker implements AsyncDisposable {
   readonly #executor: Executor;
   readonly #pump: StorePump | undefined;
   readonly #reconciler: Reconciler | undefined;
-  readonly #subscriptions: QueueWorker[] = [];
+  #subscription: Promise<QueueWorker> | undefined;
+  /** The functions of which the queue gives runs to this worker. */
+  readonly #subscribed = new Set<string>();
   /** A process that was made a worker lives until its worker is stopped. */
   readonly #hold: NodeJS.Timeout | undefined;
   /** Resolves when the worker has left. */
@@ -78,15 +80,19 @@ export class Worker implements AsyncDisposable {
 
   /** Takes runs of these functions from now on; of one that it has already, the newer one counts. */
   async serve(fns: readonly StoredFunction[]): Promise<void> {
-    const added = fns.filter(({ functionName }) => !this.#functions.has(functionName));
     for (const fn of fns) this.#functions.set(fn.functionName, fn);
     await this.#pump?.start();
-    if (this.#queue === undefined || added.length === 0) return;
-    const { concurrency = defaultConcurrency } = this.#settings;
-    const functions = added.map(({ functionName }) => functionName);
-    const execute = (runId: string, signal: AbortSignal) => this.#executor.execute(runId, signal);
-    this.#subscriptions.push(await this.#queue.work(execute, { functions, concurrency }));
-    this.#reconciler?.start();
+    if (this.#queue === undefined || this.#leaving !== undefined) return;
+    this.#subscription ??= this.#subscribe(this.#queue).catch((error) => {
+      // The next call tries again.
+      this.#subscription = undefined;
+      throw error;
+    });
+    const subscription = await this.#subscription;
+    const added = this.functionNames.filter((name) => !this.#subscribed.has(name));
+    if (added.length === 0) return;
+    subscription.add(added);
+    for (const name of added) this.#subscribed.add(name);
   }
 
   /**
@@ -102,16 +108,28 @@ export class Worker implements AsyncDisposable {
     await this.stop();
   }
 
+  async #subscribe(queue: RunQueue): Promise<QueueWorker> {
+    const { concurrency = defaultConcurrency } = this.#settings;
+    const functions = this.functionNames;
+    const execute = (runId: string, signal: AbortSignal) => this.#executor.execute(runId, signal);
+    const subscription = await queue.work(execute, { functions, concurrency });
+    for (const name of functions) this.#subscribed.add(name);
+    this.#reconciler?.start();
+    return subscription;
+  }
+
   async #leave(drainMs: number): Promise<void> {
     allWorkers.set(
       this.#store,
       workersOf(this.#store).filter((worker) => worker !== this),
     );
-    this.#reconciler?.stop();
     this.#pump?.stop();
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.pause()));
+    // Where it fails, `serve` says so.
+    const subscription = await this.#subscription?.catch(() => undefined);
+    this.#reconciler?.stop();
+    await subscription?.pause();
     await this.#executor.drain(drainMs);
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.stop()));
+    await subscription?.stop();
     clearInterval(this.#hold);
   }
 }
