@@ -4,8 +4,9 @@ import { type Job, loadContender, type RunOnce } from "./contenders/contender.ts
 import { crowd } from "./crowd.ts";
 import { lookups } from "./lookup.ts";
 import { costOf, warmUp } from "./measure.ts";
+import { respond } from "./respond.ts";
 import { stopTimes } from "./stop.ts";
-import type { ClientArguments, Reply, Results, Task } from "./tasks.ts";
+import type { ClientArguments, Results, Task } from "./tasks.ts";
 
 const { contender, subject } = JSON.parse(process.argv[2] ?? "{}") as ClientArguments;
 let onDelta = () => {};
@@ -16,17 +17,7 @@ const job: Job = {
 };
 const run = (await loadContender(contender)).prepare(job);
 
-process.on("message", (task: Task) => {
-  perform(task).then(
-    (result) => reply({ result }),
-    (error: unknown) => reply({ error: error instanceof Error ? `${error.stack}` : String(error) }),
-  );
-});
-process.on("disconnect", () => process.exit());
-
-function reply(message: Reply): void {
-  process.send?.(message);
-}
+respond(perform);
 
 async function perform(task: Task): Promise<Results[keyof Results]> {
   switch (task.type) {

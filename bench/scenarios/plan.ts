@@ -18,6 +18,24 @@ export interface Plan {
   readonly crowd: number;
   /** Fresh processes for the import time. */
   readonly imports: number;
+  readonly background: BackgroundPlan;
+}
+
+/** Runs in the background. */
+export interface BackgroundPlan {
+  /** Runs that are submitted one after the other, and before them for the warm-up. */
+  readonly starts: number;
+  readonly warmUps: number;
+  /** Runs that are there when workers begin to take them up. */
+  readonly backlog: number;
+  /** How long events are appended, in ms. */
+  readonly appendMs: number;
+  /** Runs that stream at once, and the deltas of each. */
+  readonly streams: number;
+  readonly deltas: number;
+  readonly stops: number;
+  readonly crashes: number;
+  readonly idleSeconds: number;
 }
 
 export const fullPlan: Omit<Plan, "baseURL"> = {
@@ -30,6 +48,17 @@ export const fullPlan: Omit<Plan, "baseURL"> = {
   stopRuns: 40,
   crowd: 1000,
   imports: 10,
+  background: {
+    starts: 100,
+    warmUps: 30,
+    backlog: 600,
+    appendMs: 1500,
+    streams: 20,
+    deltas: 150,
+    stops: 30,
+    crashes: 5,
+    idleSeconds: 10,
+  },
 };
 
 export const quickPlan: Omit<Plan, "baseURL"> = {
@@ -42,4 +71,15 @@ export const quickPlan: Omit<Plan, "baseURL"> = {
   stopRuns: 2,
   crowd: 50,
   imports: 1,
+  background: {
+    starts: 20,
+    warmUps: 5,
+    backlog: 200,
+    appendMs: 200,
+    streams: 10,
+    deltas: 45,
+    stops: 5,
+    crashes: 2,
+    idleSeconds: 5,
+  },
 };
