@@ -30,6 +30,8 @@ const removed = { removeOnComplete: true, removeOnFail: true };
 /** How long a run that is at work may take to end before it is put into the queue again. */
 const patienceMs = 2000;
 const lookMs = 50;
+/** How many jobs are looked up at once: each look goes through the list of jobs at work. */
+const mostAtOnce = 50;
 
 /**
  * Carries runs to workers by BullMQ 6 on Redis. A run is stored first and enqueued then: while Redis is down it waits in
@@ -65,6 +67,7 @@ export class BullMQQueue implements RunQueue {
       down: (error) => this.#report("Redis cannot be heard", error),
       back: ring,
       listening: ring,
+      owner,
     });
   }
 
@@ -90,9 +93,19 @@ export class BullMQQueue implements RunQueue {
     }
   }
 
-  async has({ runId, functionName }: QueuedRun): Promise<boolean> {
+  async missing(runs: readonly QueuedRun[]): Promise<readonly QueuedRun[]> {
     const { queues } = await this.#opened();
-    return isLive(await queues.with(functionName, (queue) => queue.getJobState(jobIdOf(runId))));
+    const missing: QueuedRun[] = [];
+    for (let from = 0; from < runs.length; from += mostAtOnce) {
+      const some = runs.slice(from, from + mostAtOnce);
+      const states = await Promise.all(
+        some.map(({ runId, functionName }) =>
+          queues.with(functionName, (queue) => queue.getJobState(jobIdOf(runId))),
+        ),
+      );
+      missing.push(...some.filter((_, index) => !isLive(states[index] ?? "unknown")));
+    }
+    return missing;
   }
 
   async dequeue({ runId, functionName }: QueuedRun): Promise<void> {

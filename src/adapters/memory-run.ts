@@ -41,6 +41,10 @@ export class MemoryRun {
     return this.#firstSeq + this.#events.length - 1;
   }
 
+  get #isDelayed(): boolean {
+    return this.#startedAt === undefined && this.beginAt > this.#createdAt;
+  }
+
   record(stopRequest: StoredStop | undefined): RunRecord {
     const { key, parentRunId, parentCallId, ...run } = this.run;
     return {
@@ -49,6 +53,7 @@ export class MemoryRun {
       ...(key === undefined ? {} : { key }),
       ...(parentRunId === undefined ? {} : { parentRunId }),
       ...(parentCallId === undefined ? {} : { parentCallId }),
+      ...(this.#isDelayed ? { delayMs: this.beginAt - this.#createdAt } : {}),
       status: this.status,
       attempt: this.attempt,
       ...(this.#owner === undefined ? {} : { owner: this.#owner }),

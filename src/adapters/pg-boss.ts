@@ -5,7 +5,7 @@ import { isPlainObject } from "../json.ts";
 import type { Execute, QueuedRun, QueueWorker, RunQueue, WorkOptions } from "../queue.ts";
 import { databaseOf, type Engine, openEngine } from "./pg-boss-engine.ts";
 import { checkOptions, optionKeys, type PostgresOptions, type Settings } from "./postgres-options.ts";
-import { checkFaultListener, type FaultListener, reporter, uuidOf } from "./queue-options.ts";
+import { checkFaultListener, type FaultListener, plainName, reporter, uuidOf } from "./queue-options.ts";
 import { type JobSource, QueuePump, type Rhythm, type TakenJob } from "./queue-pump.ts";
 import { checkKeys } from "./stop-request.ts";
 
@@ -73,10 +73,16 @@ export class PgBossQueue implements RunQueue {
     }
   }
 
-  async has({ runId, functionName }: QueuedRun): Promise<boolean> {
-    const engine = await this.#open();
-    const state = await stateOf(engine, await engine.queueOf(functionName), runId);
-    return state === "waits" || state === "runs";
+  async missing(runs: readonly QueuedRun[]): Promise<readonly QueuedRun[]> {
+    const { schema, query } = await this.#open();
+    const rows = await query<{ place: number }>(
+      `select place::int as place from unnest($1::text[], $2::uuid[]) with ordinality as run (queue, id, place)
+       where not exists (select from "${schema}".job
+         where job.name = run.queue and job.id = run.id and job.state <= 'active')`,
+      [runs.map(({ functionName }) => plainName(functionName)), runs.map(({ runId }) => uuidOf(runId))],
+    );
+    const places = new Set(rows.map(({ place }) => place));
+    return runs.filter((_, index) => places.has(index + 1));
   }
 
   async dequeue({ runId, functionName }: QueuedRun): Promise<void> {

@@ -16,6 +16,7 @@ export interface RunRow extends StopRow {
   readonly input: string;
   readonly key: string | null;
   readonly priority: number;
+  readonly delay_ms: number | null;
   readonly parent_run_id: string | null;
   readonly parent_call_id: string | null;
   readonly status: RunStatus;
@@ -36,8 +37,8 @@ export const stopColumns = `reason::text as reason, requested_by, ${ms("requeste
 
 /** `select` up to and with `from`; a `where` follows. */
 export const selectRuns = `
-  select run.run_id, function_name, input::text as input, key, priority, parent_run_id, parent_call_id, status, attempt,
-    owner, outcome::text as outcome, last_seq, first_seq, write_id::text as write_id, ${ms("created_at")} as created_at,
+  select run.run_id, function_name, input::text as input, key, priority, delay_ms, parent_run_id, parent_call_id, status,
+    attempt, owner, outcome::text as outcome, last_seq, first_seq, write_id::text as write_id, ${ms("created_at")} as created_at,
     ${ms("started_at")} as started_at, ${ms("ended_at")} as ended_at, ${stopColumns}
   from @run run left join @stop_request stop on stop.run_id = run.run_id`;
 
@@ -51,6 +52,7 @@ export function recordOf(row: RunRow): RunRecord {
     ...(row.key === null ? {} : { key: row.key }),
     ...(row.parent_run_id === null ? {} : { parentRunId: row.parent_run_id }),
     ...(row.parent_call_id === null ? {} : { parentCallId: row.parent_call_id }),
+    ...(isDelayed(row) ? { delayMs: Number(row.delay_ms) } : {}),
     status: row.status,
     attempt: Number(row.attempt),
     ...(row.owner === null ? {} : { owner: row.owner }),
@@ -62,6 +64,10 @@ export function recordOf(row: RunRow): RunRecord {
     ...(row.started_at === null ? {} : { startedAt: Number(row.started_at) }),
     ...(row.ended_at === null ? {} : { endedAt: Number(row.ended_at) }),
   };
+}
+
+function isDelayed({ started_at, delay_ms }: RunRow): boolean {
+  return started_at === null && Number(delay_ms) > 0;
 }
 
 export function stopOf(row: StopRow): StoredStop | undefined {

@@ -54,10 +54,11 @@ const leaveMs = 1000;
 export class QueuePump<Job extends TakenJob> implements QueueWorker {
   readonly #source: JobSource<Job>;
   readonly #execute: Execute;
-  readonly #options: WorkOptions;
+  readonly #concurrency: number;
   readonly #report: (what: string, cause: unknown) => void;
   readonly #active = new Map<Job, AtWork>();
   readonly #timers: NodeJS.Timeout[] = [];
+  #functions: readonly string[];
   #unlisten = () => {};
   #filling: Promise<void> | undefined;
   #hasRung = false;
@@ -71,15 +72,24 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   ) {
     this.#source = source;
     this.#execute = work.execute;
-    this.#options = work.options;
+    this.#concurrency = work.options.concurrency;
+    this.#functions = [...work.options.functions];
     this.#report = report;
     const { renewMs, tendMs } = work.rhythm;
     this.#every(floorMs, async () => this.#ring());
     this.#every(renewMs, () => this.#renew());
-    this.#every(tendMs, () => this.#tend());
+    this.#every(tendMs, () => this.#tend(this.#functions));
     this.#unlisten = this.#source.listen(() => this.#ring());
     this.#ring();
-    void this.#tend();
+    void this.#tend(this.#functions);
+  }
+
+  add(functions: readonly string[]): void {
+    const added = functions.filter((name) => !this.#functions.includes(name));
+    if (added.length === 0 || this.#isPaused) return;
+    this.#functions = [...this.#functions, ...added];
+    this.#ring();
+    void this.#tend(added);
   }
 
   async pause(): Promise<void> {
@@ -123,13 +133,12 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   }
 
   async #fill(): Promise<void> {
-    const { functions, concurrency } = this.#options;
     while (this.#hasRung && !this.#isPaused) {
       this.#hasRung = false;
-      const free = concurrency - this.#active.size;
+      const free = this.#concurrency - this.#active.size;
       if (free <= 0) return;
       try {
-        const jobs = await this.#source.take(functions, free);
+        const jobs = await this.#source.take(this.#functions, free);
         for (const job of jobs) void this.#begin(job);
         if (jobs.length === free) this.#hasRung = true;
       } catch (error) {
@@ -196,9 +205,9 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
     }
   }
 
-  async #tend(): Promise<void> {
+  async #tend(functions: readonly string[]): Promise<void> {
     try {
-      await this.#source.tend(this.#options.functions);
+      await this.#source.tend(functions);
     } catch (error) {
       this.#report("Jobs of dead workers could not be looked for", error);
     }

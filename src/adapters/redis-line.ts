@@ -1,9 +1,11 @@
-/** The two connections of a Redis manager: one for its commands, one that hears what is published. */
-import type { Redis, RedisOptions } from "ioredis";
+/** The two connections of whoever uses Redis: one for commands, one that hears what is published. */
+import type { Redis } from "ioredis";
 import { asError, UsageError } from "../errors.ts";
 import { Connection, connectionOptions, inTime } from "./redis-connection.ts";
 
 export interface LineListener {
+  /** Whose connections they are, as its errors say it; default `RedisCancellationManager`. */
+  readonly owner?: string;
   heard(message: string): void;
   /** A connection is down; said at each failure. */
   down(error: Error): void;
@@ -53,7 +55,7 @@ export class RedisLine {
       this.#outage = undefined;
       return value;
     } catch (error) {
-      if (this.#isClosed) throw closedError();
+      if (this.#isClosed) throw this.#closed();
       // A server that is there and says no to a command is no outage.
       throw isReady && isReplyError(error) ? error : this.#failed(commands, error);
     }
@@ -81,14 +83,14 @@ export class RedisLine {
   }
 
   #open(): Promise<Parts> {
-    if (this.#isClosed) return Promise.reject(closedError());
+    if (this.#isClosed) return Promise.reject(this.#closed());
     this.#parts ??= this.#connect();
     return this.#parts;
   }
 
   async #connect(): Promise<Parts> {
     const server = this.#server;
-    const commands = typeof server === "string" ? await newClient(server, connectionOptions) : server;
+    const commands = typeof server === "string" ? await newClient(server, this.#owner) : server;
     const ears = commands.duplicate({ ...connectionOptions, keyPrefix: "" });
     const { keyPrefix = "", db = 0 } = commands.options;
     // Channels know neither databases nor key prefixes: managers that share no keys must share no channel.
@@ -136,6 +138,14 @@ export class RedisLine {
     }
   }
 
+  get #owner(): string {
+    return this.#listener.owner ?? "RedisCancellationManager";
+  }
+
+  #closed(): Error {
+    return new Error(`This ${this.#owner} was closed.`);
+  }
+
   /** Says which server it is, without the password that a URL may hold. */
   #failed(client: Redis, cause: unknown): Error {
     const { host, port, path } = client.options;
@@ -145,20 +155,18 @@ export class RedisLine {
   }
 }
 
-async function newClient(url: string, options: RedisOptions): Promise<Redis> {
+async function newClient(url: string, owner: string): Promise<Redis> {
   try {
     const { Redis } = await import("ioredis");
-    return new Redis(url, options);
+    return new Redis(url, connectionOptions);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")) throw error;
     throw new UsageError(
       "invalid_option",
-      "RedisCancellationManager needs the package ioredis: run `npm install ioredis`.",
+      `${owner} needs the package ioredis: run \`npm install ioredis\`.`,
       { cause: error },
     );
   }
 }
-
-const closedError = (): Error => new Error("This RedisCancellationManager was closed.");
 
 const isReplyError = (error: unknown): boolean => error instanceof Error && error.name === "ReplyError";

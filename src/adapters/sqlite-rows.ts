@@ -16,6 +16,7 @@ export interface RunRow {
   readonly input: string;
   readonly run_key: string | null;
   readonly priority: number;
+  readonly begin_at: number;
   readonly parent_run_id: string | null;
   readonly parent_call_id: string | null;
   readonly status: RunStatus;
@@ -47,6 +48,7 @@ export function recordOf(row: RunRowWithStop): RunRecord {
     priority: row.priority,
     ...where("parentRunId", row.parent_run_id),
     ...where("parentCallId", row.parent_call_id),
+    ...(isDelayed(row) ? { delayMs: row.begin_at - row.created_at } : {}),
     status: row.status,
     attempt: row.attempt,
     ...where("owner", row.owner),
@@ -58,6 +60,10 @@ export function recordOf(row: RunRowWithStop): RunRecord {
     ...where("startedAt", row.started_at),
     ...where("endedAt", row.ended_at),
   };
+}
+
+function isDelayed({ started_at, begin_at, created_at }: RunRow): boolean {
+  return started_at === null && begin_at > created_at;
 }
 
 export function stopOf(row: StopRow): StoredStop {

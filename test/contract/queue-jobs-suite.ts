@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Delivery, Execute, QueuedRun, RunQueue } from "../../src/queue.ts";
-import { eventually } from "./queue-stage.ts";
+import { eventually, hasJob } from "./queue-stage.ts";
 
 export interface JobsEntry {
   readonly name: string;
@@ -53,10 +53,10 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
 
     test("are there while they wait and while they run, and then no more", async () => {
       const gate = Promise.withResolvers<void>();
-      expect(await queue.has(run("r"))).toBe(false);
+      expect(await hasJob(queue, run("r"))).toBe(false);
       await queue.enqueue(run("r", { delayMs: 60_000 }));
       await queue.enqueue(run("s"));
-      expect(await another().has(run("r"))).toBe(true);
+      expect(await hasJob(another(), run("r"))).toBe(true);
       const begun: string[] = [];
       await queue.work(async (runId) => {
         begun.push(runId);
@@ -65,9 +65,69 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
       }, options);
       await eventually(() => begun.length === 1);
       expect(begun).toEqual(["s"]);
-      expect(await queue.has(run("s"))).toBe(true);
+      expect(await hasJob(queue, run("s"))).toBe(true);
       gate.resolve();
-      await eventually(async () => !(await queue.has(run("s"))));
+      await eventually(async () => !(await hasJob(queue, run("s"))));
+    });
+
+    test("are looked for many at once, of several functions: those that are missing are told in their order", async () => {
+      const all = Array.from({ length: 600 }, (_, index) =>
+        run(`r${index}`, { functionName: index % 2 === 0 ? "Class.ask" : "never: enqueued" }),
+      );
+      const there = [0, 2, 100, 598];
+      for (const index of there) {
+        const delayMs = index === 100 ? 60_000 : 0;
+        await queue.enqueue(run(`r${index}`, { delayMs }));
+      }
+      const gate = Promise.withResolvers<void>();
+      const begun: string[] = [];
+      await queue.work(
+        async (runId) => {
+          begun.push(runId);
+          await gate.promise;
+          return done;
+        },
+        { ...options, concurrency: 1 },
+      );
+      await eventually(() => begun.length === 1);
+      const begin = performance.now();
+      const missing = await another().missing(all);
+      if (process.env.SHOW_TIMES !== undefined)
+        console.log(`${name}: 600 looked for in ${Math.round(performance.now() - begin)} ms`);
+      expect(missing).toEqual(all.filter((_, index) => !there.includes(index)));
+      expect(await queue.missing([])).toEqual([]);
+      gate.resolve();
+    });
+
+    test("are given to a worker also of functions that it is given later, within the same concurrency", async () => {
+      let atOnce = 0;
+      let most = 0;
+      const begun: string[] = [];
+      await queue.enqueue(run("early", { functionName: "Class.later" }));
+      const worker = await queue.work(
+        async (runId) => {
+          begun.push(runId);
+          atOnce += 1;
+          most = Math.max(most, atOnce);
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          atOnce -= 1;
+          return done;
+        },
+        { ...options, concurrency: 2 },
+      );
+      await queue.enqueue(run("first"));
+      await eventually(() => begun.length === 1);
+      expect(begun).toEqual(["first"]);
+      worker.add(["Class.later", "Class.ask"]);
+      worker.add(["Class.later"]);
+      for (let index = 0; index < 6; index += 1) {
+        await queue.enqueue(
+          run(`r${index}`, { functionName: index % 2 === 0 ? "Class.ask" : "Class.later" }),
+        );
+      }
+      await eventually(() => begun.length === 8 && atOnce === 0);
+      expect(new Set(begun).size).toBe(8);
+      expect(most).toBe(2);
     });
 
     test("are one for a run, however often it is enqueued, and another when that one is done", async () => {
@@ -77,7 +137,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
         begun.push(runId);
         return done;
       }, options);
-      await eventually(async () => !(await queue.has(run("r"))));
+      await eventually(async () => !(await hasJob(queue, run("r"))));
       expect(begun).toEqual(["r"]);
       await queue.enqueue(run("r"));
       await eventually(() => begun.length === 2);
@@ -102,9 +162,9 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
     test("are made also where the engine keeps one that it has given up", async () => {
       await queue.enqueue(run("r"));
       await opened.giveUp(run("r"));
-      expect(await queue.has(run("r"))).toBe(false);
+      expect(await hasJob(queue, run("r"))).toBe(false);
       await queue.enqueue(run("r"));
-      expect(await queue.has(run("r"))).toBe(true);
+      expect(await hasJob(queue, run("r"))).toBe(true);
       const begun = Promise.withResolvers<string>();
       await queue.work(async (runId) => {
         begun.resolve(runId);
@@ -119,7 +179,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
       await queue.dequeue(run("nobody"));
       await queue.enqueue(run("r"));
       await queue.dequeue(run("r"));
-      expect(await queue.has(run("r"))).toBe(false);
+      expect(await hasJob(queue, run("r"))).toBe(false);
       await queue.enqueue(run("s"));
       await queue.work(async (runId) => {
         begun.push(runId);
@@ -128,7 +188,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
       }, options);
       await eventually(() => begun.length === 1);
       await queue.dequeue(run("s"));
-      expect(await queue.has(run("s"))).toBe(true);
+      expect(await hasJob(queue, run("s"))).toBe(true);
       gate.resolve();
       expect(begun).toEqual(["s"]);
     });
@@ -158,7 +218,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
         begun.push({ runId, at: performance.now() });
         return begun.length < 3 ? { kind: "later", delayMs: 300 } : done;
       }, options);
-      await eventually(async () => begun.length === 3 && !(await queue.has(run("later"))));
+      await eventually(async () => begun.length === 3 && !(await hasJob(queue, run("later"))));
       const [first = 0, second = 0, third = 0] = begun.map(({ at }) => at);
       expect(second - first).toBeGreaterThan(290);
       expect(third - second).toBeGreaterThan(290);
@@ -172,7 +232,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
         if (begun.length < 3) throw new Error("out of order");
         return done;
       }, options);
-      await eventually(async () => begun.length === 3 && !(await queue.has(run("r"))));
+      await eventually(async () => begun.length === 3 && !(await hasJob(queue, run("r"))));
       const [first = 0, second = 0, third = 0] = begun;
       expect(second - first).toBeGreaterThan(400);
       expect(third - second).toBeGreaterThan(900);
@@ -222,7 +282,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
       await another().work(as("second"), options);
       await eventually(() => begun.length === 2);
       gate.resolve();
-      await eventually(async () => !(await queue.has(run("r"))));
+      await eventually(async () => !(await hasJob(queue, run("r"))));
       await first.stop();
       expect(begun).toEqual(["first r", "second s"]);
       expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
@@ -249,7 +309,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
       await eventually(() => begun.length === 2);
       expect(performance.now() - begin).toBeLessThan(3000);
       expect(begun).toEqual(["first r", "second r"]);
-      await eventually(async () => !(await queue.has(run("r"))));
+      await eventually(async () => !(await hasJob(queue, run("r"))));
     });
 
     test("that were taken away are told to their worker, and what it says of them counts no more", async () => {
@@ -268,7 +328,7 @@ export function testJobs({ name, open, missing }: JobsEntry): void {
       await eventually(() => signals[0]?.aborted === true && begun.length === 2);
       expect(signals[1]?.aborted).toBe(false);
       gate.resolve();
-      await eventually(async () => !(await queue.has(run("r"))));
+      await eventually(async () => !(await hasJob(queue, run("r"))));
       expect(begun).toEqual(["r", "r"]);
     }, 30_000);
 

@@ -12,7 +12,7 @@ import type { Delivery, RunQueue } from "../../src/queue.ts";
 import { noOwnServer, ownServer, postgresProblem, testSchema, url } from "./postgres-server.ts";
 import { type JobsEntry, testJobs } from "./queue-jobs-suite.ts";
 import { ownPrefix, redisProblem, redisUrl, removeKeys } from "./queue-redis.ts";
-import { eventually } from "./queue-stage.ts";
+import { eventually, hasJob } from "./queue-stage.ts";
 import { hasRedisServer, RedisServer } from "./redis-server.ts";
 import { newRun } from "./store-runs.ts";
 
@@ -87,9 +87,9 @@ describe.skipIf(noPostgres !== undefined && process.env.CI === undefined)("a que
       throw new Error("not today");
     });
     await expect(failing).rejects.toThrow("not today");
-    expect([await store.get("r"), await queue.has(newRun("r"))]).toEqual([undefined, false]);
+    expect([await store.get("r"), await hasJob(queue, newRun("r"))]).toEqual([undefined, false]);
     await store.create(newRun("r"), (transaction) => queue.enqueue(newRun("r"), transaction));
-    expect(await queue.has(newRun("r"))).toBe(true);
+    expect(await hasJob(queue, newRun("r"))).toBe(true);
   });
 
   test("says at once what is wrong with its options", () => {
@@ -109,7 +109,7 @@ describe.skipIf(noPostgres !== undefined && process.env.CI === undefined)("a que
   test("tells of a database that cannot be reached, and comes up when it can", async () => {
     const queue = new PgBossQueue({ url: "postgres://postgres@127.0.0.1:1/test" });
     cleanups.push(() => queue.close());
-    await expect(queue.has(newRun("r"))).rejects.toThrow("ECONNREFUSED");
+    await expect(queue.missing([newRun("r")])).rejects.toThrow("ECONNREFUSED");
     await expect(queue.enqueue(newRun("r"))).rejects.toThrow("ECONNREFUSED");
   });
 });
@@ -138,7 +138,7 @@ describe("when the server is lost in the middle", () => {
       );
     await eventually(enqueued);
     await eventually(() => begun.includes("next"));
-    await eventually(async () => !(await queue.has(newRun("held"))));
+    await eventually(async () => !(await hasJob(queue, newRun("held"))));
     await queue.close();
   };
 
@@ -188,6 +188,14 @@ describe("a queue on BullMQ", () => {
     expect(performance.now() - begin).toBeLessThan(2000);
     await queue.close();
   });
+
+  test("names itself to a call during which it is closed", async () => {
+    const queue = new BullMQQueue({ url: "redis://127.0.0.1:1", onFault: () => {} });
+    await expect(queue.missing([newRun("r")])).rejects.toThrow("Redis at 127.0.0.1:1 cannot be used");
+    const missing = queue.missing([newRun("r")]);
+    await queue.close();
+    await expect(missing).rejects.toThrow("This BullMQQueue was closed.");
+  });
 });
 
 const adapters = join(import.meta.dirname, "../../src/adapters");
@@ -221,7 +229,7 @@ describe("a program with a queue", () => {
     await queue.work(async (runId) => { begun.resolve(runId); return { kind: "done" }; }, { functions: ["f"], concurrency: 2 });
     console.log(await begun.promise);
     clearTimeout(timer);`;
-  const say = "await queue.has(run).catch(({ message }) => console.log(message)); await queue.close();";
+  const say = "await queue.missing([run]).catch(({ message }) => console.log(message)); await queue.close();";
 
   test.skipIf(noPostgres !== undefined && process.env.CI === undefined)(
     "on pg-boss ends by itself, though nothing was closed",

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import {
   type BackgroundOptions,
   configure,
+  type QueuedRun,
   type RunHandle,
   type RunQueue,
   type RunStore,
@@ -189,6 +190,11 @@ export class QueueStage {
       await said(exchange).finally(leave);
     };
   }
+}
+
+/** Whether a job of this run waits or runs. */
+export async function hasJob(queue: RunQueue, run: QueuedRun): Promise<boolean> {
+  return (await queue.missing([run])).length === 0;
 }
 
 /** Waits for what must come, for half a minute at most. */

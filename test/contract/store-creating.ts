@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import type { Json } from "../../src/json.ts";
 import type { RunStore } from "../../src/store.ts";
-import { newRun } from "./store-runs.ts";
+import { claimed, newRun } from "./store-runs.ts";
 import type { TestedStore } from "./store-suite.ts";
 
 export function testCreating(opened: () => TestedStore): void {
@@ -12,10 +12,9 @@ export function testCreating(opened: () => TestedStore): void {
       const { store, second } = opened();
       const run = newRun("r", { key: "k", priority: 3, parentRunId: "p", parentCallId: "c", delayMs: 5 });
       const { created, record } = await store.create(run);
-      const { delayMs: _, ...kept } = run;
       expect(created).toBe(true);
       expect(record).toEqual({
-        ...kept,
+        ...run,
         status: "pending",
         attempt: 0,
         firstSeq: 1,
@@ -24,6 +23,17 @@ export function testCreating(opened: () => TestedStore): void {
       });
       expect(Math.abs(record.createdAt - Date.now())).toBeLessThan(60_000);
       expect(await second.get("r")).toEqual(record);
+    });
+
+    test("keeps a run's delay until it is taken up", async () => {
+      const { store, second } = opened();
+      await store.create(newRun("none", { delayMs: 0 }));
+      await store.create(newRun("r", { delayMs: 60_000 }));
+      expect((await second.list()).map(({ delayMs }) => delayMs)).toEqual([60_000, undefined]);
+      const claim = claimed(await store.claim("r", "worker"));
+      expect(await store.get("r")).not.toHaveProperty("delayMs");
+      await store.release(claim);
+      expect(await store.get("r")).not.toHaveProperty("delayMs");
     });
 
     test("gives what is there where the id is known, and changes nothing", async () => {
