@@ -26,6 +26,8 @@ import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
 /** A function that stored runs can name. */
 export interface StoredFunction {
   readonly functionName: string;
+  /** Whose method it is; nothing for a plain function. */
+  readonly self?: unknown;
   /** The run of one call. */
   spec(args: readonly Json[], options: CallOptions): RunSpec<unknown>;
 }
@@ -34,12 +36,14 @@ export interface ExecutorOptions {
   readonly store: RunStore;
   /** Who claims the runs: unique to this worker. */
   readonly owner: string;
-  readonly functions: ReadonlyMap<string, StoredFunction>;
+  functionOf(record: RunRecord): StoredFunction | undefined;
   readonly limits: RunLimits;
   /** After so many attempts in a row that came to nothing a run is ended as an error. */
   readonly maxAttempts: number;
-  /** Hears of every run that this worker has ended. */
-  readonly onRunEnd: ((record: RunRecord) => void | Promise<void>) | undefined;
+  /** Hears of every run that was ended here. */
+  onRunEnd?(runId: string): void;
+  /** Hears of every run that will not be taken up here again. */
+  onDone?(runId: string): void;
 }
 
 /** How long a run waits that came to a worker without its function, in ms. */
@@ -85,12 +89,12 @@ export class Attempt {
   }
 
   async run(): Promise<Delivery> {
-    const { store, functions, maxAttempts } = this.#options;
+    const { store, maxAttempts } = this.#options;
     const { attempt } = this.#claim;
     const record = this.#record;
     const { state, lastGood } =
       attempt === 1 ? nothingEarlier : await persistently(() => readEarlier(store, record.runId));
-    const fn = functions.get(record.functionName);
+    const fn = this.#options.functionOf(record);
     if (fn === undefined) return this.#giveBack([], misdeliveredMs);
     const isAskedFor = attempt > 1 && (await this.#isToldResumed());
     const failures = attempt - 1 - lastGood;
@@ -161,13 +165,7 @@ export class Attempt {
     const finished = await persistently(() => store.finish(this.#claim, outcome, last));
     // What this run has begun in the background ends with it, also where a timeout has stopped it.
     if (outcome.status === "cancelled") await this.#stopChildren(outcome.reason);
-    if (!finished || onRunEnd === undefined) return { kind: "done" };
-    try {
-      const record = await store.get(runId);
-      if (record !== undefined) await onRunEnd(record);
-    } catch (error) {
-      runtime.report("onRunEnd failed", error);
-    }
+    if (finished) onRunEnd?.(runId);
     return { kind: "done" };
   }
 

@@ -14,12 +14,12 @@ import {
 } from "./json.ts";
 import { type CallOptions, callOptions } from "./options.ts";
 import type { RunQueue } from "./queue.ts";
-import { handleOf, type RunHandle } from "./runs.ts";
+import { handleOf, type RunHandle, runs } from "./runs.ts";
 import { type CurrentRun, runtime } from "./runtime.ts";
 import { queueFor, theStore } from "./storage.ts";
-import type { NewRun, RunRecord } from "./store.ts";
+import type { NewRun, RunRecord, RunStore } from "./store.ts";
 import { endWaiting } from "./stored-stop.ts";
-import { serve, workersOf } from "./worker.ts";
+import { mayRunHere, ownWorker, serve, workersOf } from "./worker.ts";
 
 /** The options of a run in the background; the call's arguments and these must be JSON. */
 export interface BackgroundOptions extends Omit<CallOptions, "abortSignal"> {
@@ -29,6 +29,8 @@ export interface BackgroundOptions extends Omit<CallOptions, "abortSignal"> {
   readonly priority?: number;
   /** How long to wait before it may begin, in ms. */
   readonly delayMs?: number;
+  /** `true`: it belongs to no run, though a tool begins it, and goes on when that one is stopped. Default `false`. */
+  readonly detached?: boolean;
 }
 
 /**
@@ -41,8 +43,9 @@ export async function submit<T>(fn: StoredFunction, given: readonly unknown[]): 
   const run = newRun(fn, given);
   const store = await theStore();
   const queue = queueFor(store);
-  const known = workersOf(store).filter(({ isExplicit }) => isExplicit);
-  if (known.length > 0 && !known.some((worker) => worker.has(run.functionName))) throw unknownFunction(run);
+  checkWorkers(store, fn);
+  const isRunHere = mayRunHere(store);
+  if (isRunHere) ownWorker(store, queue).note(run.runId, fn);
   const joins = queue?.joinsTransaction === true;
   const { created, record } = joins
     ? await store.create(run, (transaction) => queue.enqueue(run, transaction))
@@ -51,7 +54,9 @@ export async function submit<T>(fn: StoredFunction, given: readonly unknown[]): 
   else if (queue !== undefined && !joins) await enqueue(queue, run);
   // Stopped before it was there: it is over without a worker.
   if (record.stopRequest !== undefined && record.status === "pending") await endWaiting(store, run.runId);
-  if (known.length === 0 && runtime.settings.worker !== false) await serve(store, queue, fn);
+  // It may have begun to leave meanwhile.
+  if (isRunHere && mayRunHere(store)) await serve(store, queue, fn);
+  if (created && run.parentRunId !== undefined) stopWithParent(run.runId);
   return handleOf<T>(run.runId);
 }
 
@@ -72,7 +77,7 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
       'A run in the background is found by its function\'s name, and this function has none: set { name: "…" }.',
     );
   }
-  const { args, key, priority = 0, delayMs, ...options } = readArguments(given);
+  const { args, key, priority = 0, delayMs, detached, ...options } = readArguments(given);
   const problem = jsonProblem(args, "args") ?? jsonProblem(options, "options");
   if (problem !== undefined) {
     throw new UsageError(
@@ -85,7 +90,7 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
   // Made only to be checked, as a call would be; its options may hold limits of `withTimeout`.
   const spec = fn.spec(args as Json[], callerOptions);
   const { runId: _, ...stored } = spec.options;
-  const current = runtime.current;
+  const current = detached === true ? undefined : runtime.current;
   return {
     runId,
     functionName,
@@ -102,10 +107,11 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
   };
 }
 
-/** What a tool begins has an id made from its call: a call that runs again finds what it began the first time. */
+/** What a tool of a stored run begins has an id made from its call: a call that runs again finds what it began the first time. */
 function freshId(): string {
   const { current } = runtime;
-  if (current?.callId === undefined) return randomUUID();
+  // A call of the caller's own may use an id again, and its model a call's.
+  if (current?.callId === undefined || runtime.find(current.runId)?.isStored !== true) return randomUUID();
   const ordinal = (begun.get(current) ?? 0) + 1;
   begun.set(current, ordinal);
   return `${current.runId}.${current.callId}.${ordinal}`;
@@ -121,8 +127,8 @@ function readArguments(given: readonly unknown[]): Arguments {
   // A trailing `undefined` is an optional argument that was left out.
   if (last === undefined && given.length > 0) return readArguments(given.slice(0, -1));
   if (!isPlainObject(last)) return { args: given };
-  const { key, priority, delayMs, ...rest } = last;
-  const own = { key, priority, delayMs };
+  const { key, priority, delayMs, detached, ...rest } = last;
+  const own = { key, priority, delayMs, detached };
   const isOwn = Object.values(own).some((value) => value !== undefined);
   // Read as a call reads them: an object with other keys is an argument.
   const options = callOptions([rest]);
@@ -138,7 +144,7 @@ function readArguments(given: readonly unknown[]): Arguments {
   return { args: given.slice(0, -1), ...options, ...(own as BackgroundOptions) };
 }
 
-function checkOwn({ key, priority, delayMs }: Record<string, unknown>): void {
+function checkOwn({ key, priority, delayMs, detached }: Record<string, unknown>): void {
   const fail = (what: string, value: unknown): never => {
     throw new UsageError("invalid_option", `${what}, not ${shown(value)}.`);
   };
@@ -151,6 +157,9 @@ function checkOwn({ key, priority, delayMs }: Record<string, unknown>): void {
   if (delayMs !== undefined && !(Number.isFinite(delayMs) && Number(delayMs) >= 0)) {
     fail('"delayMs" must be a number of milliseconds, 0 or more', delayMs);
   }
+  if (detached !== undefined && typeof detached !== "boolean") {
+    fail('"detached" must be true or false', detached);
+  }
 }
 
 function refuseOther(record: RunRecord, run: NewRun): void {
@@ -162,7 +171,35 @@ function refuseOther(record: RunRecord, run: NewRun): void {
   );
 }
 
-function unknownFunction({ functionName }: NewRun): UsageError {
+/** Where this process has workers of its own, one of them must have the function, of this very object. */
+function checkWorkers(store: RunStore, fn: StoredFunction): void {
+  const workers = workersOf(store).filter(({ isExplicit }) => isExplicit);
+  if (workers.length === 0) return;
+  const known = workers.flatMap((worker) => worker.functionNamed(fn.functionName) ?? []);
+  if (known.length === 0) throw unknownFunction(fn);
+  if (known.some(({ self }) => self === fn.self)) return;
+  throw new UsageError(
+    "unknown_function",
+    `The worker of this process has ${fn.functionName} of another object. A run in the background has arguments and no ` +
+      "fields: submit it by the object that startWorker was given, and pass what differs as an argument.",
+  );
+}
+
+/** A stored parent is stopped through the store, with its children; this one is a call, and stops only here. */
+function stopWithParent(runId: string): void {
+  const { current } = runtime;
+  const parent = current === undefined ? undefined : runtime.find(current.runId);
+  if (current === undefined || parent === undefined || parent.isStored) return;
+  current.runStop.onStop(({ reason }) => {
+    // A stop after its end does nothing.
+    if (runtime.find(current.runId) !== parent) return;
+    runs
+      .cancel(runId, reason)
+      .catch((error) => runtime.report("A run that a stopped run had begun could not be stopped", error));
+  });
+}
+
+function unknownFunction({ functionName }: StoredFunction): UsageError {
   return new UsageError(
     "unknown_function",
     `No worker of this process has the function ${functionName}: add its object to startWorker({ functions: [ … ] }).`,

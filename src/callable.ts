@@ -78,7 +78,7 @@ export function callable<T>(name: string, bound: Bound<T>): (...args: unknown[])
 
 /** The callable as stored runs find it. */
 export function storedFunction({ functionName, invoke, self }: Bound): StoredFunction {
-  return { functionName, spec: (args, options) => invoke(self, args, options) };
+  return { functionName, self, spec: (args, options) => invoke(self, args, options) };
 }
 
 /**

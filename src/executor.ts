@@ -29,6 +29,13 @@ export class Executor {
     return this.#active.size;
   }
 
+  /** How many of them only wait for other stored runs: they take no room from those. */
+  get idle(): number {
+    let count = 0;
+    for (const runId of this.#active.keys()) if (runtime.find(runId)?.isWaiting() === true) count++;
+    return count;
+  }
+
   has(runId: string): boolean {
     return this.#active.has(runId);
   }
@@ -62,7 +69,9 @@ export class Executor {
     // A request may have come between the claim and this watch.
     this.#lookSoon();
     try {
-      return await ending;
+      const delivery = await ending;
+      if (delivery.kind === "done") this.#options.onDone?.(claim.runId);
+      return delivery;
     } finally {
       signal?.removeEventListener("abort", lose);
       this.#endings.delete(claim.runId);

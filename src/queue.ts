@@ -12,6 +12,8 @@ export interface WorkOptions {
   readonly functions: readonly string[];
   /** The most runs at once in this worker. */
   readonly concurrency: number;
+  /** How many more it may have just now, as some of its runs only wait for others. */
+  extra?(): number;
 }
 
 /** A worker's subscription with a queue. */

@@ -84,10 +84,16 @@ class LiveRunStream<T> implements RunStream<T> {
     this.#settled = new Promise((resolve) => {
       settle = resolve;
     });
+    let waiting = 0;
     this.#live = {
       stop: (cause, reason) => this.#stop.stop(cause, reason),
       settled: this.#settled,
       isStored: spec.link !== undefined,
+      isWaiting: () => waiting > 0,
+      waits: () => {
+        waiting++;
+        return () => void waiting--;
+      },
     };
     runtime.begin(this.runId, this.#live);
     try {

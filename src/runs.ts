@@ -6,6 +6,7 @@ import type { StoredEvent } from "./events.ts";
 import type { Json } from "./json.ts";
 import { errorToJson, shown } from "./json.ts";
 import { bellsOf } from "./run-bells.ts";
+import { checkFilter } from "./run-filter.ts";
 import { runtime } from "./runtime.ts";
 import { knowsStore, queueFor, theStore } from "./storage.ts";
 import type { PruneOptions, RunFilter, RunRecord, RunStore } from "./store.ts";
@@ -71,7 +72,7 @@ export const runs = {
 
   /** Newest first, 100 by default; `before` asks for the next page. */
   async list(filter: RunFilter = {}): Promise<RunRecord[]> {
-    return (await theStore()).list(filter);
+    return (await theStore()).list(checkFilter(filter));
   },
 
   /**
@@ -148,6 +149,12 @@ export const runs = {
   async resume(runId: string): Promise<RunHandle> {
     const store = await theStore();
     const record = await known(store, checkId(runId));
+    if (record.firstSeq > 1) {
+      throw new UsageError(
+        "invalid_option",
+        `The events and the journal of the run ${runId} were pruned: it can only be begun anew, with another id.`,
+      );
+    }
     const event = { type: "run-resumed", attempt: record.attempt + 1, runId, at: Date.now() } as const;
     if (!(await store.reopen(runId, event))) {
       throw new UsageError(
@@ -165,6 +172,12 @@ export const runs = {
       throw new UsageError(
         "invalid_option",
         `runs.prune takes { olderThanMs }, the age of what goes in ms, not ${shown(options?.olderThanMs)}.`,
+      );
+    }
+    if (options.what !== undefined && options.what !== "runs" && options.what !== "events") {
+      throw new UsageError(
+        "invalid_option",
+        `"what" must be "runs" or "events", not ${shown(options.what)}.`,
       );
     }
     return (await theStore()).prune(options);
@@ -227,6 +240,8 @@ async function* changes(
       : setTimeout(() => stop.stop("timeout", new TimeoutError("wait", timeoutMs)), timeoutMs);
   // A store that cannot be reached is told of at once; one that goes away later is waited for.
   await known(store, runId);
+  const current = runtime.current;
+  const waitsNoMore = current === undefined ? undefined : runtime.find(current.runId)?.waits();
   const bell = await bellsOf(store).listen(runId);
   try {
     for (;;) {
@@ -240,6 +255,7 @@ async function* changes(
   } finally {
     bell.end();
     unlink?.();
+    waitsNoMore?.();
     clearTimeout(timer);
   }
 }

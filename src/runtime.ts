@@ -57,6 +57,10 @@ export interface LiveRun {
   readonly settled: Promise<void>;
   /** An attempt of a stored run: a newer one may take its place, as this one has lost the run then. */
   readonly isStored: boolean;
+  /** Whether one of its tools waits for a stored run. */
+  isWaiting(): boolean;
+  /** Says that one waits from now on; returns how to say that it does no more. */
+  waits(): () => void;
 }
 
 const endedMax = 1000;

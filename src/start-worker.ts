@@ -43,7 +43,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const usedQueue = queue ?? queueFor(usedStore);
   return runtime.outside(async () => {
     const worker = new Worker(usedStore, usedQueue, settings, true);
-    await worker.serve(fns);
+    try {
+      await worker.serve(fns);
+    } catch (error) {
+      await worker.stop({ drainMs: 0 });
+      throw error;
+    }
     if (signals) leaveAtSignals(worker);
     return worker;
   });

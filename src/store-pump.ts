@@ -67,7 +67,7 @@ export class StorePump {
     this.#isPumping = true;
     const { owner, functions, limits, concurrency } = this.#options;
     try {
-      while (!this.#isStopped && this.#executor.active < concurrency) {
+      while (!this.#isStopped && this.#executor.active - this.#executor.idle < concurrency) {
         const next = await this.#store.claimNext(owner, { functions: [...functions.keys()], limits });
         if (next === undefined) return;
         this.#executor

@@ -39,6 +39,13 @@ async function endPending(store: RunStore, { runId }: RunRecord): Promise<void> 
   });
   const start: NewEvent = { type: "run-start", runId, at: Date.now(), ...parentOf(record) };
   await store.finish(claim, outcome, claim.attempt === 1 ? [start, ...events] : events);
+  // A request that came before the run was kept by the manager, too: it has done its work.
+  try {
+    await runtime.manager.register(runId);
+    await runtime.manager.cleanup(runId);
+  } catch (error) {
+    runtime.report("The cancellation manager could not forget a stop request", error);
+  }
   try {
     await queueFor(store)?.dequeue(record);
   } catch (error) {

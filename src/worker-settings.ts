@@ -15,8 +15,8 @@ export interface WorkerSettings {
   /** How often runs are looked for that no job of the queue stands for, in ms. Default 30,000. */
   readonly reconcileMs?: number;
   /**
-   * Hears of every run that this worker has ended, once, after its end is stored. A worker that dies just then has not
-   * told: who must know for certain asks `runs.wait`.
+   * Hears of every run that this worker has ended, once, after its end is stored. Nothing waits for it but, for a second
+   * at most, a worker that leaves. A worker that dies just then has not told: who must know asks `runs.wait`.
    */
   readonly onRunEnd?: (record: RunRecord) => void | Promise<void>;
 }

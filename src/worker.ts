@@ -1,12 +1,13 @@
 /** A worker: takes stored runs up, as many at once as it may, and gives them back when it has to leave. */
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StoredFunction } from "./attempt.ts";
 import { Executor } from "./executor.ts";
 import type { QueueWorker, RunQueue } from "./queue.ts";
 import { Reconciler } from "./reconciler.ts";
 import { runtime } from "./runtime.ts";
 import { queuesItself } from "./storage.ts";
-import type { RunStore } from "./store.ts";
+import type { RunRecord, RunStore } from "./store.ts";
 import { StorePump } from "./store-pump.ts";
 import type { WorkerSettings } from "./worker-settings.ts";
 
@@ -14,6 +15,9 @@ const defaultConcurrency = 10;
 const defaultDrainMs = 10_000;
 const defaultMaxAttempts = 10;
 const defaultReconcileMs = 30_000;
+const submittedMax = 100_000;
+/** How long a worker that leaves waits for its hooks, in ms. */
+const hookPatienceMs = 1000;
 
 /** How long a worker takes to leave. */
 export interface StopOptions {
@@ -29,6 +33,7 @@ export class Worker implements AsyncDisposable {
   readonly #queue: RunQueue | undefined;
   readonly #settings: WorkerSettings;
   readonly #functions = new Map<string, StoredFunction>();
+  readonly #submitted = new Map<string, StoredFunction>();
   readonly #executor: Executor;
   readonly #pump: StorePump | undefined;
   readonly #reconciler: Reconciler | undefined;
@@ -41,6 +46,7 @@ export class Worker implements AsyncDisposable {
   readonly stopped: Promise<void>;
   #resolveStopped: () => void = () => {};
   #leaving: Promise<void> | undefined;
+  readonly #hooks = new Set<Promise<void>>();
 
   constructor(store: RunStore, queue: RunQueue | undefined, settings: WorkerSettings, isExplicit: boolean) {
     const { limits = {}, maxAttempts = defaultMaxAttempts, onRunEnd } = settings;
@@ -51,7 +57,12 @@ export class Worker implements AsyncDisposable {
     this.#settings = settings;
     const { owner } = this;
     const functions = this.#functions;
-    this.#executor = new Executor({ store, owner, functions, limits, maxAttempts, onRunEnd });
+    const functionOf = ({ runId, functionName }: RunRecord) =>
+      this.#submitted.get(runId) ?? functions.get(functionName);
+    const onDone = (runId: string) => void this.#submitted.delete(runId);
+    const told =
+      onRunEnd === undefined ? {} : { onRunEnd: (runId: string) => this.#tellEnd(runId, onRunEnd) };
+    this.#executor = new Executor({ store, owner, functionOf, limits, maxAttempts, onDone, ...told });
     const { concurrency = defaultConcurrency, reconcileMs = defaultReconcileMs } = settings;
     if (queue === undefined && queuesItself(store)) {
       this.#pump = new StorePump(store, this.#executor, { owner, functions, limits, concurrency });
@@ -60,7 +71,10 @@ export class Worker implements AsyncDisposable {
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
-    if (isExplicit) this.#hold = setInterval(() => {}, 2 ** 30);
+    if (isExplicit) {
+      this.#hold = setInterval(() => {}, 2 ** 30);
+      withoutOwn.add(store);
+    }
     allWorkers.set(store, [...workersOf(store), this]);
   }
 
@@ -74,8 +88,18 @@ export class Worker implements AsyncDisposable {
     return this.#executor.active;
   }
 
-  has(functionName: string): boolean {
-    return this.#functions.has(functionName);
+  /** The function that runs of this name get here. */
+  functionNamed(functionName: string): StoredFunction | undefined {
+    return this.#functions.get(functionName);
+  }
+
+  /** A run that is submitted here runs as it was submitted: with the object whose method was called. */
+  note(runId: string, fn: StoredFunction): void {
+    if (this.#submitted.has(runId)) return;
+    this.#submitted.set(runId, fn);
+    // Those that other processes have run leave no sign here: the oldest are the likeliest to be over.
+    const [oldest] = this.#submitted.keys();
+    if (this.#submitted.size > submittedMax && oldest !== undefined) this.#submitted.delete(oldest);
   }
 
   /** Takes runs of these functions from now on; of one that it has already, the newer one counts. */
@@ -112,13 +136,26 @@ export class Worker implements AsyncDisposable {
     const { concurrency = defaultConcurrency } = this.#settings;
     const functions = this.functionNames;
     const execute = (runId: string, signal: AbortSignal) => this.#executor.execute(runId, signal);
-    const subscription = await queue.work(execute, { functions, concurrency });
+    const extra = () => this.#executor.idle;
+    const subscription = await queue.work(execute, { functions, concurrency, extra });
     for (const name of functions) this.#subscribed.add(name);
     this.#reconciler?.start();
     return subscription;
   }
 
+  /** Beside the runs: a hook that hangs holds no run up. */
+  #tellEnd(runId: string, hook: NonNullable<WorkerSettings["onRunEnd"]>): void {
+    const telling = (async () => {
+      const record = await this.#store.get(runId);
+      if (record !== undefined) await hook(record);
+    })()
+      .catch((error) => runtime.report("onRunEnd failed", error))
+      .finally(() => this.#hooks.delete(telling));
+    this.#hooks.add(telling);
+  }
+
   async #leave(drainMs: number): Promise<void> {
+    withoutOwn.add(this.#store);
     allWorkers.set(
       this.#store,
       workersOf(this.#store).filter((worker) => worker !== this),
@@ -130,6 +167,11 @@ export class Worker implements AsyncDisposable {
     await subscription?.pause();
     await this.#executor.drain(drainMs);
     await subscription?.stop();
+    // A hook may itself wait for this worker to leave.
+    const told = new AbortController();
+    const patience = sleep(Math.min(drainMs, hookPatienceMs), undefined, { signal: told.signal });
+    await Promise.race([Promise.all(this.#hooks), patience.catch(() => {})]);
+    told.abort();
     clearInterval(this.#hold);
   }
 }
@@ -141,11 +183,22 @@ export function workersOf(store: RunStore): readonly Worker[] {
   return allWorkers.get(store) ?? [];
 }
 
+/** Stores at which a worker of `startWorker` is, or any worker has left: no other begins there by itself. */
+const withoutOwn = new WeakSet<RunStore>();
+
+/** Whether a process that submits runs to this store runs them by itself, too. */
+export function mayRunHere(store: RunStore): boolean {
+  return runtime.settings.worker !== false && !withoutOwn.has(store);
+}
+
 /** The worker that a process has by itself, where it submits runs and has started none: it runs what it submits. */
-export async function serve(store: RunStore, queue: RunQueue | undefined, fn: StoredFunction): Promise<void> {
-  const known = workersOf(store).find(({ isExplicit }) => !isExplicit);
+export function ownWorker(store: RunStore, queue: RunQueue | undefined): Worker {
   const settings = runtime.settings.worker === false ? {} : (runtime.settings.worker ?? {});
-  const worker = known ?? new Worker(store, queue, settings, false);
-  // Its watches and timers belong to no run, though one may have begun it.
-  await runtime.outside(() => worker.serve([fn]));
+  const known = workersOf(store).find(({ isExplicit }) => !isExplicit);
+  return known ?? new Worker(store, queue, settings, false);
+}
+
+/** Its watches and timers belong to no run, though one may have begun it. */
+export async function serve(store: RunStore, queue: RunQueue | undefined, fn: StoredFunction): Promise<void> {
+  await runtime.outside(() => ownWorker(store, queue).serve([fn]));
 }

@@ -12,7 +12,16 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   "L1 parts": [
     ...["json-schema", "schema", "answer", "options", "prompt", "derived-input", "tool", "toolkit"],
     ...["history", "partial-turn", "settle-call", "turn-timers", "event-log", "engine", "cancellation"],
-    ...["store", "queue", "journal", "event-writer", "stored-outcome", "worker-settings", "list-all"],
+    ...[
+      "store",
+      "queue",
+      "journal",
+      "event-writer",
+      "stored-outcome",
+      "worker-settings",
+      "list-all",
+      "run-filter",
+    ],
   ],
   adapters: ["adapters/"],
   "L2 engine": [

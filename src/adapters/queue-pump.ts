@@ -55,6 +55,7 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   readonly #source: JobSource<Job>;
   readonly #execute: Execute;
   readonly #concurrency: number;
+  readonly #extra: () => number;
   readonly #report: (what: string, cause: unknown) => void;
   readonly #active = new Map<Job, AtWork>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -73,6 +74,7 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
     this.#source = source;
     this.#execute = work.execute;
     this.#concurrency = work.options.concurrency;
+    this.#extra = () => work.options.extra?.() ?? 0;
     this.#functions = [...work.options.functions];
     this.#report = report;
     const { renewMs, tendMs } = work.rhythm;
@@ -135,7 +137,7 @@ export class QueuePump<Job extends TakenJob> implements QueueWorker {
   async #fill(): Promise<void> {
     while (this.#hasRung && !this.#isPaused) {
       this.#hasRung = false;
-      const free = this.#concurrency - this.#active.size;
+      const free = this.#concurrency + this.#extra() - this.#active.size;
       if (free <= 0) return;
       try {
         const jobs = await this.#source.take(this.#functions, free);

@@ -46,10 +46,9 @@ function executorFor(store: RunStore, { study }: Study, owner: string): Executor
   return new Executor({
     store,
     owner,
-    functions: new Map([[fn.functionName, fn]]),
+    functionOf: () => fn,
     limits: {},
     maxAttempts: 20,
-    onRunEnd: undefined,
   });
 }
 

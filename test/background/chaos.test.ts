@@ -9,9 +9,9 @@ test(`150 runs end exactly once while their workers are killed (CHAOS_SEED=${see
   timeout: 180_000,
 }, async () => {
   const report = await chaos({ kind: "sqlite", runs: 150, seconds: 40, seed });
-  const { states, kills, resumed, needed, made, unknownCalls, problems } = report;
+  const { states, kills, freezes, resumed, needed, made, unknownCalls, problems } = report;
   console.log(
-    `seed ${seed}: ${kills} kills, ${resumed} resumptions, ${JSON.stringify(states)}, ` +
+    `seed ${seed}: ${kills} kills, ${freezes} freezes, ${resumed} resumptions, ${JSON.stringify(states)}, ` +
       `requests ${needed} needed -> ${made} made, ${unknownCalls} calls cut off`,
   );
   expect(problems).toEqual([]);

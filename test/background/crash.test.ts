@@ -166,7 +166,7 @@ describe("a worker that is killed", () => {
     await theatre.noted("begin note call_1");
     first.signal("SIGSTOP");
     await theatre.actor();
-    await sleep(1200);
+    await sleep(900);
     expect(await handle.get()).toMatchObject({ status: "running", attempt: 1 });
     theatre.server.script(answer(text("Done.")));
     theatre.hold();
@@ -182,7 +182,7 @@ describe("a worker that is killed", () => {
     await theatre.told(handle.runId, "text-delta");
     await theatre.actor({ names: ["other"] });
     await first.kill();
-    await sleep(1200);
+    await sleep(900);
     expect(await handle.get()).toMatchObject({ status: "running", attempt: 1 });
     theatre.server.script(answer(text("Done.")));
     await theatre.actor({ names: ["new", "story"] });

@@ -141,4 +141,31 @@ describe("a store", () => {
     });
     expect(await handle.get()).toMatchObject({ status: "running", owner: "thief", attempt: 2 });
   });
+
+  test("is watched by as many as wait, once, and by nobody when they have left", async () => {
+    let [now, most] = [0, 0];
+    use(
+      troubled((memory) => ({
+        async watch(bell) {
+          most = Math.max(most, ++now);
+          const unwatch = await memory.watch(bell);
+          return () => {
+            now--;
+            unwatch();
+          };
+        },
+      })),
+    );
+    configure({ worker: false });
+    const handle = await askOf(modelOf(() => says("Done."))).background("x");
+    const controller = new AbortController();
+    const { signal: abortSignal } = controller;
+    const waiting = Array.from({ length: 50 }, () => handle.wait({ abortSignal }).catch(() => "left"));
+    await until(() => now > 0);
+    await sleep(20);
+    expect(most).toBe(1);
+    controller.abort();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(["left"]));
+    await until(() => now === 0);
+  });
 });

@@ -73,6 +73,24 @@ describe.each(storeKinds)("the runs of the store %s", (kind) => {
     }
   });
 
+  test.each<[string, object]>([
+    ["an unknown filter", { stauts: "pending" }],
+    ["an unknown status", { status: "done" }],
+    ["a negative limit", { limit: -1 }],
+    ["half a run", { limit: 0.5 }],
+    ["a key that is no string", { key: 7 }],
+  ])("are not listed by %s", async (_what, filter) => {
+    await expect(runs.list(filter as never)).rejects.toMatchObject({
+      name: "UsageError",
+      code: "invalid_option",
+    });
+  });
+
+  test("are not pruned of anything but events", async () => {
+    const pruning = runs.prune({ olderThanMs: 0, what: "all" as never });
+    await expect(pruning).rejects.toMatchObject({ name: "UsageError", code: "invalid_option" });
+  });
+
   test("that have ended leave nothing at work behind", async () => {
     const worker = await place.worker([askOf(model)]);
     const handle = await askOf(model).background("x");

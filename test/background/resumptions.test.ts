@@ -37,8 +37,13 @@ function executorOf(store: RunStore, { study }: Study, owner: string): Executor 
   const bound = boundOf(study);
   if (bound === undefined) throw new Error("the study is no LLM function");
   const fn = storedFunction(bound);
-  const functions = new Map([[fn.functionName, fn]]);
-  return new Executor({ store, owner, functions, limits: {}, maxAttempts: 20, onRunEnd: undefined });
+  return new Executor({
+    store,
+    owner,
+    functionOf: () => fn,
+    limits: {},
+    maxAttempts: 20,
+  });
 }
 
 /** One attempt after the other, each with its event; then one that nothing happens to. Gives how many were cancelled. */
@@ -46,7 +51,7 @@ async function play(happenings: readonly { readonly nth: number; readonly what: 
   let cancelled = 0;
   const memory = new MemoryRunStore();
   configure({ store: memory, worker: false });
-  const study = makeStudy({ deltaMs: 1, toolMs: 4 });
+  const study = makeStudy({ deltaMs: 1, toolMs: 2 });
   await memory.create({
     runId: "run",
     functionName: "study",
@@ -88,12 +93,13 @@ async function play(happenings: readonly { readonly nth: number; readonly what: 
 describe("a run that is taken up again", () => {
   const nths = Array.from({ length: 14 }, (_, index) => index + 1);
 
-  test.each(nths)("ends whole after a stop at write %i and a resumption", (nth) =>
-    play([{ nth, what: "stop" }]),
-  );
+  test.each(nths)("ends whole after a stop at write %i and a resumption", async (nth) => {
+    const cancelled = await play([{ nth, what: "stop" }]);
+    if (nth < 9) expect(cancelled).toBe(1);
+  });
 
   test.each(nths)("ends whole after a stop at write %i, a resumption, and a second stop", async (nth) => {
-    for (const second of [1, 2, 3, 5, 8]) {
+    for (const second of [1, 3, 6]) {
       await play([
         { nth, what: "stop" },
         { nth: second, what: "stop" },
@@ -102,7 +108,7 @@ describe("a run that is taken up again", () => {
   });
 
   test.each(nths)("ends whole after a stop at write %i, a resumption, and a death", async (nth) => {
-    for (const second of [1, 2, 3, 5, 8]) {
+    for (const second of [1, 3, 6]) {
       await play([
         { nth, what: "stop" },
         { nth: second, what: "death" },
