@@ -12,7 +12,7 @@ import {
   parseJson,
   shown,
 } from "./json.ts";
-import { type CallOptions, callOptions } from "./options.ts";
+import { type CallOptions, callOptions, idShape, isId } from "./options.ts";
 import type { RunQueue } from "./queue.ts";
 import { handleOf, type RunHandle, runs } from "./runs.ts";
 import { type CurrentRun, runtime } from "./runtime.ts";
@@ -120,6 +120,8 @@ function freshId(): string {
 /** How many runs a call has begun in the background. */
 const begun = new WeakMap<CurrentRun, number>();
 
+const longestDelayMs = 366 * 24 * 60 * 60 * 1000;
+
 type Arguments = BackgroundOptions & { readonly args: readonly unknown[] };
 
 function readArguments(given: readonly unknown[]): Arguments {
@@ -148,14 +150,12 @@ function checkOwn({ key, priority, delayMs, detached }: Record<string, unknown>)
   const fail = (what: string, value: unknown): never => {
     throw new UsageError("invalid_option", `${what}, not ${shown(value)}.`);
   };
-  if (key !== undefined && (typeof key !== "string" || key === "")) {
-    fail('"key" must be a string that is not empty', key);
-  }
+  if (key !== undefined && !isId(key)) fail(`"key" must be ${idShape}`, key);
   if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(Number(priority)) <= 1000)) {
     fail('"priority" must be a whole number from -1000 to 1000', priority);
   }
-  if (delayMs !== undefined && !(Number.isFinite(delayMs) && Number(delayMs) >= 0)) {
-    fail('"delayMs" must be a number of milliseconds, 0 or more', delayMs);
+  if (delayMs !== undefined && !(Number(delayMs) >= 0 && Number(delayMs) <= longestDelayMs)) {
+    fail('"delayMs" must be a number of milliseconds from 0 to a year', delayMs);
   }
   if (detached !== undefined && typeof detached !== "boolean") {
     fail('"detached" must be true or false', detached);

@@ -8,7 +8,10 @@ import { knowsStore } from "./storage.ts";
 import type { RunRecord } from "./store.ts";
 
 export interface StopRequestOptions {
-  /** Resolve only when the run has settled: with the final record of a stored run, wherever it is at work. */
+  /**
+   * Resolve when the run has stopped: a stored run, wherever it is at work, with its final record; a call of this process
+   * when it has settled, tools and models that ignore the stop included.
+   */
   readonly wait?: boolean;
   /** Who asks, for the record of a stored run. */
   readonly by?: string;
@@ -46,8 +49,9 @@ export async function cancelRun(
     : await (asked ?? requestUnknown(runId, reason, options));
   // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
   if (options.wait !== true || isInside(runId)) return found;
+  if (isKnown) return runs.wait(runId);
   await local?.settled;
-  return isKnown ? runs.wait(runId) : found;
+  return found;
 }
 
 /** Neither here nor in the store: it may be at work in another process, or start later, here or from the store. */

@@ -56,6 +56,9 @@ export function jsonText(value: unknown): string | undefined {
   }
 }
 
+/** How deep stored data may be nested: databases and parsers have limits of their own. */
+const deepest = 500;
+
 /**
  * Where a value is no plain JSON, as a path and a kind: `args[0].when is a Date`. Nothing where all of it is JSON;
  * properties that are `undefined` count as left out.
@@ -68,6 +71,7 @@ export function jsonProblem(
   if (value === null || typeof value === "string" || typeof value === "boolean") return undefined;
   if (typeof value === "number" && Number.isFinite(value)) return undefined;
   if (above.includes(value)) return `${path} is part of itself`;
+  if (above.length >= deepest) return `${path.slice(0, 100)}… is nested more than ${deepest} deep`;
   const inside = [...above, value];
   if (Array.isArray(value)) {
     // By index, as a hole in an array is no JSON either.

@@ -92,9 +92,7 @@ function checkOptions(options: Record<string, unknown>): CallOptions {
     );
   }
   if (timeout !== undefined) checkTimeout(timeout);
-  if (runId !== undefined && (typeof runId !== "string" || runId === "")) {
-    throw invalid(`"runId" must be a string that is not empty, not ${shown(runId)}.`);
-  }
+  if (runId !== undefined && !isId(runId)) throw invalid(`"runId" must be ${idShape}, not ${shown(runId)}.`);
   if (history !== undefined && !Array.isArray(history)) {
     throw new UsageError(
       "invalid_history",
@@ -108,6 +106,15 @@ function checkOptions(options: Record<string, unknown>): CallOptions {
     throw invalid(`"metadata" must be a plain JSON object, not ${given}.`);
   }
   return options as CallOptions;
+}
+
+const longestId = 1000;
+
+/** What may name a run, wherever it is kept. */
+export const idShape = `a string that is not empty, of ${longestId} characters at most and of whole characters`;
+
+export function isId(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= longestId && value.isWellFormed();
 }
 
 /** @throws UsageError `invalid_option` */

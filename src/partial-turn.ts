@@ -175,7 +175,8 @@ export class PartialTurn {
 
   #call(modelId: string, toolName: string): PartialCall {
     const known = this.#byModelId.get(modelId);
-    if (known !== undefined) return known;
+    // A model that gives two calls one id means two calls.
+    if (known !== undefined && !known.complete) return known;
     const callId = freeId(modelId, this.#takenIds);
     this.#takenIds.add(callId);
     const call = { callId, toolName, input: "", complete: false, started: false, outcome: undefined };

@@ -131,6 +131,7 @@ export const runs = {
    * had not ended; `false` where the request was kept for a run that may still come, or where the run had ended.
    */
   async cancel(runId: string, reason?: unknown, options: CancelOptions = {}): Promise<boolean> {
+    checkCancel(options);
     const store = await theStore();
     const found = await store.requestStop(checkId(runId), {
       ...(reason === undefined ? {} : { reason: errorToJson(reason) as Json }),
@@ -263,6 +264,19 @@ async function* changes(
 function checkId(runId: unknown): string {
   if (typeof runId === "string" && runId !== "") return runId;
   throw new UsageError("invalid_option", `A run's id is a string that is not empty, not ${shown(runId)}.`);
+}
+
+function checkCancel(options: CancelOptions): void {
+  const unknown = Object.keys(options).filter((key) => key !== "by");
+  if (unknown.length > 0) {
+    throw new UsageError(
+      "invalid_option",
+      `runs.cancel does not know ${unknown.join(", ")}: it takes { by }. To wait for the end use runs.wait(runId).`,
+    );
+  }
+  if (options.by !== undefined && typeof options.by !== "string") {
+    throw new UsageError("invalid_option", `"by" must be a string, not ${shown(options.by)}.`);
+  }
 }
 
 function checkWait({ timeoutMs, abortSignal }: WaitOptions): void {
