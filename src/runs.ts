@@ -48,7 +48,10 @@ export interface RunHandle<T = Json> {
   get(): Promise<RunRecord>;
   /** Resolves with the record of the run that has ended. */
   wait(options?: WaitOptions): Promise<RunRecord>;
-  /** What `await` on the call would have given, as JSON, or thrown. */
+  /**
+   * What `await` on the call would have given, as JSON: a `Date` is text here, whatever `T` says. Throws where that would
+   * have thrown: `RunCancelledError`, or an error with the stored name, message and code (no instance of its class).
+   */
   result(options?: WaitOptions): Promise<T>;
   events(options?: EventOptions): AsyncIterable<StoredEvent | GapEvent>;
   cancel(reason?: unknown, options?: CancelOptions): Promise<boolean>;
@@ -210,7 +213,8 @@ export function handleOf<T = Json>(runId: string): RunHandle<T> {
 /** The answer of a run that has ended; throws where `await` on the call would have thrown. */
 function resultOf<T>({ runId, outcome }: RunRecord): T {
   if (outcome === undefined) throw new Error(`The run ${runId} has ended without an outcome.`);
-  if (outcome.value !== undefined) return outcome.value as T;
+  // A completed run may have no value at all; a chat that was cancelled has one.
+  if (outcome.status === "completed" || outcome.value !== undefined) return outcome.value as T;
   if (outcome.error !== undefined) throw revivedError(outcome.error);
   const { reason, cause = "cancel", history, text, patches } = outcome;
   const message = `The run was cancelled: ${describeStop({ reason, cause })}`;

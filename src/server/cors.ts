@@ -25,12 +25,20 @@ export function preflight(request: Request, cors: Cors): Response | undefined {
 export function refuseForeignPage(request: Request, cors: Cors): void {
   if (request.method === "GET" || isWelcome(request, cors)) return;
   const site = request.headers.get("sec-fetch-site");
-  if (site === null || site === "same-origin" || site === "none") return;
+  if (site === null ? isOwnPage(request) : site === "same-origin" || site === "none") return;
   throw new Problem(
     403,
     "forbidden_origin",
     "A page of another origin has sent this. To let it, name its origin: createHandler({ cors: [origin] }).",
   );
+}
+
+/** Browsers that do not say more (over plain HTTP, older ones) name the page's origin; other programs name none. */
+function isOwnPage(request: Request): boolean {
+  const origin = request.headers.get("origin");
+  if (origin === null) return true;
+  const host = request.headers.get("host") ?? new URL(request.url).host;
+  return URL.canParse(origin) && new URL(origin).host === host;
 }
 
 /** Tells the browser that the page which asked may read the answer. */

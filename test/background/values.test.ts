@@ -32,3 +32,13 @@ test("a date comes back as text, as JSON has it", async () => {
   })((_what: string) => prompt`When`);
   expect(await (await when.background("bees")).result()).toBe("2026-11-21T00:00:00.000Z");
 });
+
+test("a completed run without a value gives none, as the call does", async () => {
+  configure({ store: new MemoryRunStore() });
+  const act = llmFunction({
+    name: "act",
+    model: scriptedModel(["{}"]),
+    returns: z.object({}).transform(() => undefined),
+  })((_what: string) => prompt`Act`);
+  expect(await (await act.background("x")).result()).toBeUndefined();
+});

@@ -1,0 +1,154 @@
+// What a run belongs to: the object that it was submitted by, the run whose tool has begun it, the worker that has room.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type CallOptions,
+  configure,
+  llmFunction,
+  prompt,
+  type Run,
+  type RunHandle,
+  runs,
+  UsageError,
+} from "llmethod";
+import { describe, expect, test } from "vitest";
+import { askOf, byTurn, calls, hangs, modelOf, says, taskOf, toolOf, until } from "./models.ts";
+import { storeKinds, usePlace } from "./place.ts";
+
+const echo = modelOf((request) => says(taskOf(request)));
+
+class Analyst {
+  readonly #house: string;
+  constructor(house: string) {
+    this.#house = house;
+  }
+  @llmFunction({ model: echo })
+  research(question: string, _options?: CallOptions): Run<string> {
+    return prompt`${this.#house}: ${question}`;
+  }
+}
+
+describe.each(storeKinds)("in the store %s", (kind) => {
+  const place = usePlace(kind);
+
+  test("a run has the object whose method was called, however many there are", async () => {
+    const houses = ["Acme", "Globex", "Initech"];
+    const handles = await Promise.all(
+      houses.map((house, index) => new Analyst(house).research.background("Why?", { delayMs: 40 * index })),
+    );
+    const answers = await Promise.all(handles.map((handle) => handle.result({ timeoutMs: 5000 })));
+    expect(answers).toEqual(houses.map((house) => `${house}: Why?`));
+  });
+
+  test("two functions of one name do not run as each other", async () => {
+    const [one, other] = [
+      askOf(
+        modelOf(() => says("one")),
+        "same",
+      ),
+      askOf(
+        modelOf(() => says("other")),
+        "same",
+      ),
+    ];
+    const handles = [await one.background("x", { delayMs: 30 }), await other.background("x")];
+    expect(await Promise.all(handles.map((handle) => handle.result({ timeoutMs: 5000 })))).toEqual([
+      "one",
+      "other",
+    ]);
+  });
+
+  test("another object than the worker's is refused, and nothing is stored", async () => {
+    const analyst = new Analyst("Acme");
+    await place.worker([analyst]);
+    await expect(new Analyst("Globex").research.background("Why?")).rejects.toThrow(UsageError);
+    expect(await runs.list()).toEqual([]);
+    expect(await (await analyst.research.background("Why?")).result()).toBe("Acme: Why?");
+  });
+
+  test("a call that is stopped stops what its tools have begun, but not what is detached", async () => {
+    const leaf = askOf(
+      modelOf((request) => hangs("So", request)),
+      "leaf",
+    );
+    const children: RunHandle<string>[] = [];
+    const begin = toolOf("begin", async () => {
+      children.push(await leaf.background("a"), await leaf.background("b", { detached: true }));
+      await sleep(60_000, undefined, { ref: false });
+    });
+    const parent = askOf(modelOf(byTurn(() => calls("begin"))), "parent", [begin]);
+    const run = parent.stream("go", { timeout: { total: 150 } });
+    expect((await run.outcome).status).toBe("cancelled");
+    const [child, detached] = children;
+    expect(await child?.wait({ timeoutMs: 5000 })).toMatchObject({
+      status: "cancelled",
+      parentRunId: run.runId,
+    });
+    const record = await detached?.get();
+    expect(record?.status).not.toBe("cancelled");
+    expect(record?.parentRunId).toBeUndefined();
+    await detached?.cancel();
+  });
+
+  test("a call that is over is not stopped any more, nor what it has begun", async () => {
+    const leaf = askOf(
+      modelOf((request) => hangs("So", request)),
+      "leaf",
+    );
+    let child: RunHandle<string> | undefined;
+    const begin = toolOf("begin", async () => {
+      child = await leaf.background("a");
+      return "begun";
+    });
+    const model = modelOf(
+      byTurn(
+        () => calls("begin"),
+        () => says("Done."),
+      ),
+    );
+    const run = askOf(model, "parent", [begin]).stream("go");
+    await run.outcome;
+    run.cancel("too late");
+    await sleep(50);
+    expect((await child?.get())?.status).not.toBe("cancelled");
+    await child?.cancel();
+  });
+
+  test("parents that wait for their children leave them their room", async () => {
+    configure({ worker: { concurrency: 2 } });
+    const leaf = askOf(
+      modelOf(() => says("leaf")),
+      "leaf",
+    );
+    const ask = toolOf("ask", async () => (await leaf.background("q")).result());
+    const parent = askOf(
+      modelOf(
+        byTurn(
+          () => calls("ask"),
+          () => says("parent"),
+        ),
+      ),
+      "parent",
+      [ask],
+    );
+    const handles = await Promise.all(Array.from({ length: 6 }, () => parent.background("p")));
+    const answers = await Promise.all(handles.map((handle) => handle.result({ timeoutMs: 10_000 })));
+    expect(answers).toEqual(Array(6).fill("parent"));
+  });
+
+  test("a hook that hangs holds up neither runs nor the worker's leaving", async () => {
+    const ask = askOf(echo);
+    let told = 0;
+    const onRunEnd = () => {
+      told++;
+      return new Promise<void>(() => {});
+    };
+    const worker = await place.worker([ask], { concurrency: 1, onRunEnd });
+    const handles = await Promise.all(["a", "b", "c"].map((task) => ask.background(task)));
+    await Promise.all(handles.map((handle) => handle.wait({ timeoutMs: 5000 })));
+    await until(() => told === 3);
+    const leftAt = performance.now();
+    await worker.stop({ drainMs: 100 });
+    expect(performance.now() - leftAt).toBeLessThan(2000);
+  });
+});
