@@ -30,7 +30,8 @@ export class MemoryRun {
   constructor({ input, delayMs = 0, ...run }: NewRun) {
     this.run = Object.freeze({ ...run });
     this.#input = JSON.stringify(input);
-    this.beginAt = this.#createdAt + delayMs;
+    // One without a delay waits for no clock, whichever way that jumps.
+    this.beginAt = delayMs > 0 ? this.#createdAt + delayMs : 0;
   }
 
   get hasEnded(): boolean {

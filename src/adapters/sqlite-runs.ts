@@ -16,6 +16,7 @@ export class Runs {
   /** `false` where the id is known already. */
   insert(run: NewRun): boolean {
     const now = Date.now();
+    const { delayMs = 0 } = run;
     const added = this.#database.run(
       `insert into run (run_id, function_name, input, run_key, priority, begin_at, parent_run_id, parent_call_id,
         status, created_at) values (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?) on conflict do nothing`,
@@ -24,7 +25,8 @@ export class Runs {
       JSON.stringify(run.input),
       run.key ?? null,
       run.priority,
-      Math.ceil(now + (run.delayMs ?? 0)),
+      // One without a delay waits for no clock, whichever way that jumps.
+      delayMs > 0 ? Math.ceil(now + delayMs) : 0,
       run.parentRunId ?? null,
       run.parentCallId ?? null,
       now,
