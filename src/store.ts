@@ -221,7 +221,7 @@ export interface SelfQueueingStore extends RunStore {
 }
 
 export interface ClaimOptions {
-  /** `pending` takes up a waiting run only, never one that somebody runs. */
+  /** `pending` takes up a waiting run only, or one whose worker the store itself knows to be dead; never one at work. */
   readonly from?: "pending";
   readonly limits?: RunLimits;
 }

@@ -8,10 +8,11 @@ import { queueFor } from "./storage.ts";
 import type { NewEvent, RunRecord, RunStore } from "./store.ts";
 import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
 
-/** For this run, and for the runs that it has begun: those that are pending and asked to stop are over. */
+/** For this run, and for the runs that it has begun: those that nobody runs and that are asked to stop are over. */
 export async function endWaiting(store: RunStore, runId: string): Promise<void> {
   const record = await store.get(runId);
-  if (record?.status === "pending" && record.stopRequest !== undefined) await endPending(store, record);
+  const isOpen = record?.status === "pending" || record?.status === "running";
+  if (isOpen && record.stopRequest !== undefined) await endIdle(store, record);
   for await (const child of listAll(store, { parentRunId: runId, status: ["pending", "running"] })) {
     await endWaiting(store, child.runId);
   }
@@ -25,9 +26,9 @@ export async function stopChildren(store: RunStore, runId: string, reason: Json 
   }
 }
 
-async function endPending(store: RunStore, { runId }: RunRecord): Promise<void> {
+async function endIdle(store: RunStore, { runId }: RunRecord): Promise<void> {
   const result = await store.claim(runId, `stop-${randomUUID()}`, { from: "pending" });
-  // A worker was faster: it finds the request.
+  // A worker has it: it finds the request.
   if (result.kind !== "claimed") return;
   const { claim, record } = result;
   const { state } = claim.attempt === 1 ? nothingEarlier : await readEarlier(store, runId);

@@ -56,6 +56,11 @@ export class Claims {
     return this.#count("run_key", run.run_key, run.run_id) >= limits.perKey;
   }
 
+  /** Whether it is at work by its record, and its worker is dead. */
+  isAbandoned({ status, holder }: Pick<RunRow, "status" | "holder">): boolean {
+    return status === "running" && holder !== null && this.#life.lost([holder]).length > 0;
+  }
+
   take(runId: string, owner: string, holder: string): Claim {
     const taken = this.#database.get<{ attempt: number }>(
       `update run set status = 'running', attempt = attempt + 1, owner = ?, holder = ?,

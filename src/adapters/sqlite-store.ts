@@ -130,7 +130,8 @@ export class SqliteRunStore implements SelfQueueingStore {
     return database.write((): ClaimResult => {
       const run = runs.row(runId);
       if (run === undefined || run.ended_at !== null) return { kind: "taken" };
-      if (options.from === "pending" && run.status !== "pending") return { kind: "taken" };
+      const isFree = run.status === "pending" || claims.isAbandoned(run);
+      if (options.from === "pending" && !isFree) return { kind: "taken" };
       if (options.limits !== undefined && claims.isBusy(run, options.limits)) return { kind: "busy" };
       const claim = claims.take(runId, owner, holder);
       return { kind: "claimed", claim, record: runs.record(runId) };
