@@ -1,5 +1,5 @@
 /** Submits runs that outlive their caller: checked, stored as pending, and handed to whoever runs them. */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { StoredFunction } from "./attempt.ts";
 import { UsageError } from "./errors.ts";
@@ -14,7 +14,8 @@ import {
 } from "./json.ts";
 import { type CallOptions, callOptions, idShape, isId } from "./options.ts";
 import type { RunQueue } from "./queue.ts";
-import { handleOf, type RunHandle, runs } from "./runs.ts";
+import type { RunHandle } from "./run-handle.ts";
+import { handleOf, runs } from "./runs.ts";
 import { type CurrentRun, runtime } from "./runtime.ts";
 import { queueFor, theStore } from "./storage.ts";
 import type { NewRun, RunRecord, RunStore } from "./store.ts";
@@ -57,7 +58,7 @@ export async function submit<T>(fn: StoredFunction, given: readonly unknown[]): 
   // It may have begun to leave meanwhile.
   if (isRunHere && mayRunHere(store)) await serve(store, queue, fn);
   if (created && run.parentRunId !== undefined) stopWithParent(run.runId);
-  return handleOf<T>(run.runId);
+  return handleOf<T>(run.runId, store);
 }
 
 /** A run whose job is lost is put back by a worker's reconciler: it is stored, which is what counts. */
@@ -86,7 +87,7 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
         "options must be plain JSON.",
     );
   }
-  const { runId = freshId(), ...callerOptions } = options;
+  const { runId: ownId, ...callerOptions } = options;
   // Made only to be checked, as a call would be; its options may hold limits of `withTimeout`.
   const spec = fn.spec(args as Json[], callerOptions);
   const { runId: _, ...stored } = spec.options;
@@ -107,18 +108,28 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
   };
 }
 
-/** What a tool of a stored run begins has an id made from its call: a call that runs again finds what it began the first time. */
-function freshId(): string {
+/**
+ * What a tool of a stored run begins has an id made from its call and its input: a call that runs again finds what it
+ * began the first time, in whatever order.
+ */
+function freshId(functionName: string, input: NewRun["input"]): string {
   const { current } = runtime;
   // A call of the caller's own may use an id again, and its model a call's.
   if (current?.callId === undefined || runtime.find(current.runId)?.isStored !== true) return randomUUID();
-  const ordinal = (begun.get(current) ?? 0) + 1;
-  begun.set(current, ordinal);
-  return `${current.runId}.${current.callId}.${ordinal}`;
+  const digest = createHash("sha256")
+    .update(JSON.stringify([functionName, input]))
+    .digest("hex")
+    .slice(0, 16);
+  const counts = begun.get(current) ?? new Map<string, number>();
+  begun.set(current, counts);
+  const ordinal = (counts.get(digest) ?? 0) + 1;
+  counts.set(digest, ordinal);
+  const id = `${current.runId}.${current.callId}.${digest}.${ordinal}`;
+  return isId(id) ? id : createHash("sha256").update(id).digest("hex");
 }
 
-/** How many runs a call has begun in the background. */
-const begun = new WeakMap<CurrentRun, number>();
+/** How many runs of each kind a call has begun in the background. */
+const begun = new WeakMap<CurrentRun, Map<string, number>>();
 
 const longestDelayMs = 366 * 24 * 60 * 60 * 1000;
 

@@ -8,7 +8,7 @@ import { kindOf } from "./json.ts";
 import type { CallOptions, Timeouts } from "./options.ts";
 import { callOptions, checkTimeout, timeoutsOf } from "./options.ts";
 import { callRun, type Run, type RunStream, streamRun } from "./run.ts";
-import type { RunHandle } from "./runs.ts";
+import type { RunHandle } from "./run-handle.ts";
 
 declare global {
   interface CallableFunction {

@@ -1,5 +1,6 @@
 /** Writes the events and the journal of one attempt: in order, in small batches, fenced, and again after a fault. */
 import { setTimeout as wait } from "node:timers/promises";
+import { UsageError } from "./errors.ts";
 import type { Journal, JournalEntry, LoopState } from "./journal.ts";
 import type { Json } from "./json.ts";
 import { type Claim, LostClaimError, type NewEvent, type Progress, type RunStore } from "./store.ts";
@@ -106,10 +107,16 @@ export async function persistently<R>(write: (again: boolean) => Promise<R>): Pr
     try {
       return await write(delayMs > 50);
     } catch (error) {
-      if (error instanceof LostClaimError || performance.now() - startedAt > patienceMs) throw error;
+      if (isFinal(error) || performance.now() - startedAt > patienceMs) throw error;
       await wait(delayMs);
     }
   }
+}
+
+/** What no later try can mend: a void claim, a closed store, a mistake of the caller. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof LostClaimError || error instanceof UsageError) return true;
+  return error instanceof Error && "code" in error && error.code === "closed";
 }
 
 function joinedDeltas(last: NewEvent, next: NewEvent): NewEvent | undefined {

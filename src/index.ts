@@ -54,7 +54,7 @@ export type {
   GapEvent,
   RunHandle,
   WaitOptions,
-} from "./runs.ts";
+} from "./run-handle.ts";
 export { runs } from "./runs.ts";
 export type { Configuration } from "./runtime.ts";
 export { configure, setCancellationManager } from "./runtime.ts";
@@ -79,7 +79,7 @@ export type {
   StoredOutcome,
   StoredStop,
 } from "./store.ts";
-export { LostClaimError } from "./store.ts";
+export { LostClaimError, StoreClosedError } from "./store.ts";
 export type { Tool, ToolContext, ToolDecorator, Toolkit, ToolOptions } from "./tool.ts";
 export { tool } from "./tool.ts";
 export type { ChatMessage, ContentPart } from "./transcript.ts";

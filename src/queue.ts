@@ -12,6 +12,8 @@ export interface WorkOptions {
   readonly functions: readonly string[];
   /** The most runs at once in this worker. */
   readonly concurrency: number;
+  /** Hears of faults that end no run, where the queue was given no listener of its own. */
+  report?(what: string, cause: unknown): void;
   /** How many more it may have just now, as some of its runs only wait for others. */
   extra?(): number;
 }

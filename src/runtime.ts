@@ -27,8 +27,8 @@ export interface Configuration {
   /** Carries stored runs to workers on many machines, where the store does not do so by itself. */
   queue?: RunQueue;
   /**
-   * The worker that a process has by itself where it submits runs and calls no `startWorker`. `false`: it submits only,
-   * and workers elsewhere run them.
+   * The worker that a process has by itself where it submits runs and calls no `startWorker`; it takes these settings when
+   * it begins, with the first run that is submitted. `false`: the process submits only, and workers elsewhere run them.
    */
   worker?: WorkerSettings | false;
   /** Hears of faults that end no run, such as a cancellation manager that is down. Default: a process warning. */

@@ -88,8 +88,9 @@ export class StorePump {
         await this.#store.release(claim);
         return;
       } catch (error) {
-        runtime.report("A run could not be given back yet", error);
+        // A worker that has left, or whose store was closed, holds nothing any more.
         if (this.#isStopped) return;
+        runtime.report("A run could not be given back yet", error);
         await sleep(floorMs);
       }
     }

@@ -98,6 +98,12 @@ export class LostClaimError extends Error {
   }
 }
 
+/** The store was closed in this process: no later try can succeed. Stores throw this, or an error with this `code`. */
+export class StoreClosedError extends Error {
+  override readonly name = "StoreClosedError";
+  readonly code = "closed";
+}
+
 export type { StoredEvent };
 
 /** An event to be stored: the store gives it its `seq`. */

@@ -137,7 +137,8 @@ export class Worker implements AsyncDisposable {
     const functions = this.functionNames;
     const execute = (runId: string, signal: AbortSignal) => this.#executor.execute(runId, signal);
     const extra = () => this.#executor.idle;
-    const subscription = await queue.work(execute, { functions, concurrency, extra });
+    const report = (what: string, cause: unknown) => runtime.report(what, cause);
+    const subscription = await queue.work(execute, { functions, concurrency, extra, report });
     for (const name of functions) this.#subscribed.add(name);
     this.#reconciler?.start();
     return subscription;

@@ -50,7 +50,8 @@ export class BullMQQueue implements RunQueue {
   readonly #line: RedisLine;
   readonly #bells = new Set<() => void>();
   readonly #pumps = new Set<QueueWorker>();
-  readonly #report: (what: string, cause: unknown) => void;
+  readonly #hasListener: boolean;
+  #report: (what: string, cause: unknown) => void;
   #open: Promise<{ bull: Bull; queues: BullQueues }> | undefined;
   #isClosed = false;
 
@@ -58,6 +59,7 @@ export class BullMQQueue implements RunQueue {
     const { url, prefix = "llmethod", lockMs = 5000, onFault } = checkOptions(options);
     this.#prefix = prefix;
     this.#lockMs = lockMs;
+    this.#hasListener = onFault !== undefined;
     this.#report = reporter(onFault);
     const ring = () => {
       for (const bell of [...this.#bells]) bell();
@@ -115,6 +117,7 @@ export class BullMQQueue implements RunQueue {
   }
 
   async work(execute: Execute, options: WorkOptions): Promise<QueueWorker> {
+    if (!this.#hasListener && options.report !== undefined) this.#report = options.report;
     const { bull, queues } = await this.#opened();
     const rhythm = { renewMs: this.#lockMs / 4, tendMs: stalledMs(this.#lockMs) };
     const pump = new QueuePump(sourceOf(bull, queues), { execute, options, rhythm }, this.#report);

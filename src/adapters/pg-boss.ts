@@ -42,7 +42,8 @@ const lookMs = 50;
 export class PgBossQueue implements RunQueue {
   readonly joinsTransaction = true;
   readonly #settings: Settings;
-  readonly #report: (what: string, cause: unknown) => void;
+  readonly #hasListener: boolean;
+  #report: (what: string, cause: unknown) => void;
   readonly #pumps = new Set<QueueWorker>();
   #engine: Promise<Engine> | undefined;
   #isClosed = false;
@@ -52,6 +53,7 @@ export class PgBossQueue implements RunQueue {
     const { schema = "llmethod_pgboss", onFault, ...rest } = options;
     checkFaultListener("PgBossQueue", onFault);
     this.#settings = checkOptions("PgBossQueue", { ...rest, schema });
+    this.#hasListener = onFault !== undefined;
     this.#report = reporter(onFault);
   }
 
@@ -95,6 +97,7 @@ export class PgBossQueue implements RunQueue {
   }
 
   async work(execute: Execute, options: WorkOptions): Promise<QueueWorker> {
+    if (!this.#hasListener && options.report !== undefined) this.#report = options.report;
     const engine = await this.#open();
     const pump = new QueuePump(sourceOf(engine), { execute, options, rhythm }, this.#report);
     this.#pumps.add(pump);

@@ -61,14 +61,21 @@ function limitsOf({ function_name, key }: RunRow, { perFunction = {}, perKey }: 
   return limits;
 }
 
-/** Counted under the limit's lock, so that two workers do not both take the last place. The run itself does not count. */
+/**
+ * Counted under the limit's lock, so that two workers do not both take the last place. The run itself does not count. The
+ * runs of a key go in order: those that wait before this one have their places first.
+ */
 async function isReached({ query }: Transaction, runId: string, limits: readonly Limit[]): Promise<boolean> {
   for (const { column, value, atMost } of limits) {
-    const [row] = await query<{ running: number }>(
-      `select count(*)::int as running from @run where status = 'running' and ${column} = $1 and run_id <> $2`,
-      [value, runId],
+    const [row] = await query<{ ahead: number }>(
+      `select count(*)::int as ahead from @run as other, @run as own
+       where own.run_id = $2 and other.run_id <> $2 and other.${column} = $1 and (other.status = 'running'
+         or ($3::boolean and own.status = 'pending' and other.status = 'pending'
+           and (other.priority, -other.number) > (own.priority, -own.number)
+           and other.created_at + coalesce(other.delay_ms, 0) * interval '1 ms' <= clock_timestamp()))`,
+      [value, runId, String(column === "key")],
     );
-    if (Number(row?.running) >= atMost) return true;
+    if (Number(row?.ahead) >= atMost) return true;
   }
   return false;
 }

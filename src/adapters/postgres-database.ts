@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Pool, PoolClient } from "pg";
 import { UsageError } from "../errors.ts";
+import { StoreClosedError } from "../store.ts";
 import { type FaultKind, faultKind, repeating } from "./postgres-faults.ts";
 import { type Bell, Listener } from "./postgres-listener.ts";
 import { inSchema, isUpToDate, migrate } from "./postgres-migrations.ts";
@@ -157,7 +158,7 @@ export class DatabaseLease {
 
   /** @throws Error after `close`, or where the package `pg` is missing */
   async open(): Promise<Database> {
-    if (this.#isClosed) throw new Error(`This ${this.#owner} is closed: make a new one.`);
+    if (this.#isClosed) throw new StoreClosedError(`This ${this.#owner} is closed: make a new one.`);
     this.#database ??= this.#take().catch((error) => {
       this.#database = undefined;
       throw error;

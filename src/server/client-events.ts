@@ -2,7 +2,7 @@
 import { createParser } from "eventsource-parser";
 import type { RunEvent, StoredEvent } from "../events.ts";
 import { parseJson } from "../json.ts";
-import type { GapEvent } from "../runs.ts";
+import type { GapEvent } from "../run-handle.ts";
 import { revivedEvent } from "../stored-outcome.ts";
 import { Patience } from "./client-patience.ts";
 import { type Body, connectionError, type Transport } from "./client-transport.ts";

@@ -4,7 +4,7 @@ import { TimeoutError, UsageError } from "../errors.ts";
 import type { RunEvent, StoredEvent } from "../events.ts";
 import type { Json, JsonObject } from "../json.ts";
 import type { CallOptions } from "../options.ts";
-import type { CancelOptions, EventOptions, GapEvent, RunHandle, WaitOptions } from "../runs.ts";
+import type { CancelOptions, EventOptions, GapEvent, RunHandle, WaitOptions } from "../run-handle.ts";
 import type { RunFilter, RunRecord } from "../store.ts";
 import { resultOf, type SyncAnswer } from "./client-answer.ts";
 import { streamedEvents, watchedEvents } from "./client-events.ts";

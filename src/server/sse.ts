@@ -1,7 +1,7 @@
 /** Events as a server-sent event stream: written when the reader asks for them, kept alive while nothing happens. */
 import type { RunEvent } from "../events.ts";
 import { errorToJson, jsonText, textOf } from "../json.ts";
-import type { GapEvent } from "../runs.ts";
+import type { GapEvent } from "../run-handle.ts";
 import { runtime } from "../runtime.ts";
 import type { StoredEvent } from "../store.ts";
 

@@ -45,13 +45,14 @@ test("an engine of another kind runs in the background, and tells of itself", as
 });
 
 test("it is stopped by its id, and goes on as the next attempt", async () => {
-  configure({ store: new MemoryRunStore() });
+  const store = new MemoryRunStore();
+  configure({ store });
   const { runId } = await submit(countdown, [50]);
   for await (const event of runs.events(runId)) if (event.type === "tool-progress") break;
   expect(await runs.cancel(runId, "hold")).toBe(true);
   expect(await runs.wait(runId)).toMatchObject({ status: "cancelled", outcome: { reason: "hold" } });
   await runs.resume(runId);
-  expect(await handleOf<string>(runId).result({ timeoutMs: 5000 })).toBe("lift-off");
+  expect(await handleOf<string>(runId, store).result({ timeoutMs: 5000 })).toBe("lift-off");
   expect(await runs.get(runId)).toMatchObject({ status: "completed", attempt: 2 });
   const types = [];
   for await (const { type } of runs.events(runId)) if (type !== "tool-progress") types.push(type);
