@@ -92,14 +92,12 @@ function newRun(fn: StoredFunction, given: readonly unknown[]): NewRun {
   const spec = fn.spec(args as Json[], callerOptions);
   const { runId: _, ...stored } = spec.options;
   const current = detached === true ? undefined : runtime.current;
+  const message = spec.message === undefined ? {} : { message: spec.message };
+  const input = asJson({ args, options: stored, ...message });
   return {
-    runId,
+    runId: ownId ?? freshId(functionName, input),
     functionName,
-    input: asJson({
-      args,
-      options: stored,
-      ...(spec.message === undefined ? {} : { message: spec.message }),
-    }),
+    input,
     ...(key === undefined ? {} : { key }),
     priority,
     ...(delayMs === undefined ? {} : { delayMs }),

@@ -12,6 +12,8 @@ import {
   UsageError,
 } from "llmethod";
 import { describe, expect, test } from "vitest";
+import { boundOf, storedFunction } from "../../src/callable.ts";
+import { Executor } from "../../src/executor.ts";
 import { askOf, byTurn, calls, hangs, modelOf, says, taskOf, toolOf, until } from "./models.ts";
 import { storeKinds, usePlace } from "./place.ts";
 
@@ -150,5 +152,48 @@ describe.each(storeKinds)("in the store %s", (kind) => {
     const leftAt = performance.now();
     await worker.stop({ drainMs: 100 });
     expect(performance.now() - leftAt).toBeLessThan(2000);
+  });
+
+  test("a tool that runs again finds what it has begun, in whatever order it begins it then", async () => {
+    configure({ worker: false });
+    const leaf = askOf(echo, "leaf");
+    const orders = [
+      ["a", "b", "a"],
+      ["b", "a", "a"],
+    ];
+    let runsOfTool = 0;
+    const fan = toolOf(
+      "fan",
+      async () => {
+        const order = orders[runsOfTool++] ?? [];
+        for (const task of order) await leaf.background(task);
+        if (runsOfTool === 1) await new Promise(() => {});
+        return "begun";
+      },
+      true,
+    );
+    const parent = askOf(
+      modelOf(
+        byTurn(
+          () => calls("fan"),
+          () => says("Done."),
+        ),
+      ),
+      "parent",
+      [fan],
+    );
+    const handle = await parent.background("go");
+    const bound = boundOf(parent);
+    if (bound === undefined) throw new Error("the parent is no LLM function");
+    const functionOf = () => storedFunction(bound);
+    const options = { functionOf, limits: {}, maxAttempts: 10 };
+    const first = new Executor({ ...options, store: place.store, owner: "first" });
+    void first.execute(handle.runId);
+    await until(async () => (await runs.list({ parentRunId: handle.runId })).length === 3);
+    await new Executor({ ...options, store: place.store, owner: "second" }).execute(handle.runId);
+    expect(await handle.result()).toBe("Done.");
+    const children = await runs.list({ parentRunId: handle.runId });
+    expect(children.map(({ input }) => input.args[0]).sort()).toEqual(["a", "a", "b"]);
+    await first.drain(0);
   });
 });

@@ -168,6 +168,19 @@ export function testQueue({ name, spec, missing, onOwnServer }: QueueEntry): voi
         expect([stage.mostAtWork("limited"), stage.mostAtWork("keyed")]).toEqual([2, 1]);
         await Promise.all(workers.map((worker) => worker.kill()));
       });
+
+      test("takes the runs of a key in the order in which they were submitted", async () => {
+        const handles = [];
+        for (let index = 0; index < 6; index++) {
+          handles.push(await stage.submit("ordered", `ordered ${index}`, { key: "talk" }));
+        }
+        const settings = { limits: { perKey: 1 } };
+        const workers = await Promise.all([1, 2].map(() => stage.worker(["ordered"], settings)));
+        const records = await Promise.all(handles.map((run) => run.wait(patience)));
+        const begun = records.map(({ startedAt = 0 }) => startedAt);
+        expect(begun).toEqual(begun.toSorted((one, other) => one - other));
+        await Promise.all(workers.map((worker) => worker.kill()));
+      });
     });
 
     describe("with workers that come and go", () => {
