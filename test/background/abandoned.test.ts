@@ -6,9 +6,8 @@ import { join } from "node:path";
 import { configure, runs } from "llmethod";
 import { SqliteRunStore } from "llmethod/sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { boundOf, storedFunction } from "../../src/callable.ts";
-import { Executor } from "../../src/executor.ts";
 import { allEvents, checkLog } from "./checks.ts";
+import { executorFor } from "./executors.ts";
 import { until } from "./models.ts";
 import { makeStudy } from "./study.ts";
 
@@ -34,16 +33,7 @@ test("it ends cancelled, with its tool's outcome unknown, and its log whole", as
 
   // A worker that dies: what it had is closed under it.
   const theirs = new SqliteRunStore({ path });
-  const bound = boundOf(study);
-  if (bound === undefined) throw new Error("the study is no LLM function");
-  const fn = storedFunction(bound);
-  const executor = new Executor({
-    store: theirs,
-    owner: "them",
-    functionOf: () => fn,
-    limits: {},
-    maxAttempts: 10,
-  });
+  const executor = executorFor(theirs, study, "them");
   const lost = executor.execute(handle.runId).catch(() => {});
   await until(async () => (await store.journal(handle.runId)).length >= 3);
   expect((await handle.get()).status).toBe("running");

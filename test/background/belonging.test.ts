@@ -12,8 +12,7 @@ import {
   UsageError,
 } from "llmethod";
 import { describe, expect, test } from "vitest";
-import { boundOf, storedFunction } from "../../src/callable.ts";
-import { Executor } from "../../src/executor.ts";
+import { executorFor } from "./executors.ts";
 import { askOf, byTurn, calls, hangs, modelOf, says, taskOf, toolOf, until } from "./models.ts";
 import { storeKinds, usePlace } from "./place.ts";
 
@@ -183,14 +182,10 @@ describe.each(storeKinds)("in the store %s", (kind) => {
       [fan],
     );
     const handle = await parent.background("go");
-    const bound = boundOf(parent);
-    if (bound === undefined) throw new Error("the parent is no LLM function");
-    const functionOf = () => storedFunction(bound);
-    const options = { functionOf, limits: {}, maxAttempts: 10 };
-    const first = new Executor({ ...options, store: place.store, owner: "first" });
+    const first = executorFor(place.store, parent, "first");
     void first.execute(handle.runId);
     await until(async () => (await runs.list({ parentRunId: handle.runId })).length === 3);
-    await new Executor({ ...options, store: place.store, owner: "second" }).execute(handle.runId);
+    await executorFor(place.store, parent, "second").execute(handle.runId);
     expect(await handle.result()).toBe("Done.");
     const children = await runs.list({ parentRunId: handle.runId });
     expect(children.map(({ input }) => input.args[0]).sort()).toEqual(["a", "a", "b"]);

@@ -2,10 +2,9 @@
 
 import { type ClaimResult, MemoryRunStore, type RunRecord, type RunStore } from "llmethod";
 import { describe, expect, test } from "vitest";
-import { boundOf, storedFunction } from "../../src/callable.ts";
-import { Executor } from "../../src/executor.ts";
 import { allEvents, checkLog } from "./checks.ts";
-import { finalAnswer, makeStudy, type Study } from "./study.ts";
+import { executorFor } from "./executors.ts";
+import { finalAnswer, makeStudy } from "./study.ts";
 
 type When = "before" | "after";
 
@@ -39,19 +38,6 @@ function dyingAt(store: RunStore, nth: number, when: When): { store: RunStore; d
   return { store: dying, died };
 }
 
-function executorFor(store: RunStore, { study }: Study, owner: string): Executor {
-  const bound = boundOf(study);
-  if (bound === undefined) throw new Error("the study is no LLM function");
-  const fn = storedFunction(bound);
-  return new Executor({
-    store,
-    owner,
-    functionOf: () => fn,
-    limits: {},
-    maxAttempts: 20,
-  });
-}
-
 async function newRun(store: RunStore, runId: string): Promise<void> {
   const input = { args: ["rain"], options: {} };
   await store.create({ runId, functionName: "study", input, priority: 0 });
@@ -75,7 +61,7 @@ async function countWrites(): Promise<number> {
     },
   });
   await newRun(store, "run");
-  await executorFor(counting, makeStudy(), "first").execute("run");
+  await executorFor(counting, makeStudy().study, "first").execute("run");
   return writes;
 }
 
@@ -93,9 +79,9 @@ describe("a worker that dies at a write", async () => {
     const second = makeStudy();
     await newRun(store, "run");
     const { store: dying, died } = dyingAt(store, nth, when);
-    executorFor(dying, first, "first").execute("run");
+    executorFor(dying, first.study, "first").execute("run");
     await died;
-    const executor = executorFor(store, second, "second");
+    const executor = executorFor(store, second.study, "second");
     const result = await executor.execute("run");
     expect(result.kind).toBe("done");
     const record = await ended(store, "run");
@@ -127,10 +113,10 @@ describe("a worker that dies at a write", async () => {
       const second = makeStudy();
       await newRun(store, "run");
       const { store: dying, died } = dyingAt(store, nth, when);
-      executorFor(dying, first, "first").execute("run");
+      executorFor(dying, first.study, "first").execute("run");
       await died;
       const found = await store.requestStop("run", { reason: "enough", by: "tester" });
-      await executorFor(store, second, "second").execute("run");
+      await executorFor(store, second.study, "second").execute("run");
       const record = await ended(store, "run");
       checkLog(record, await allEvents(store, "run"));
       expect(record.status).toBe(found ? "cancelled" : "completed");
@@ -148,9 +134,9 @@ describe("a worker that dies at a write", async () => {
       const second = makeStudy();
       await newRun(store, "run");
       const { store: sleepy, asleep, wake } = sleepingAt(store, nth);
-      const late = executorFor(sleepy, first, "first").execute("run");
+      const late = executorFor(sleepy, first.study, "first").execute("run");
       await asleep;
-      await executorFor(store, second, "second").execute("run");
+      await executorFor(store, second.study, "second").execute("run");
       const record = await ended(store, "run");
       const executed = first.diary.executions.length;
       wake();

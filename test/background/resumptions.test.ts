@@ -2,10 +2,9 @@
 
 import { configure, MemoryRunStore, type RunStore, runs } from "llmethod";
 import { describe, expect, test } from "vitest";
-import { boundOf, storedFunction } from "../../src/callable.ts";
-import { Executor } from "../../src/executor.ts";
 import { allEvents, checkLog } from "./checks.ts";
-import { finalAnswer, makeStudy, type Study } from "./study.ts";
+import { executorFor } from "./executors.ts";
+import { finalAnswer, makeStudy } from "./study.ts";
 
 type What = "stop" | "death";
 
@@ -33,19 +32,6 @@ function eventful(store: MemoryRunStore, nth: number, what: What): { store: RunS
   return { store: proxy, died };
 }
 
-function executorOf(store: RunStore, { study }: Study, owner: string): Executor {
-  const bound = boundOf(study);
-  if (bound === undefined) throw new Error("the study is no LLM function");
-  const fn = storedFunction(bound);
-  return new Executor({
-    store,
-    owner,
-    functionOf: () => fn,
-    limits: {},
-    maxAttempts: 20,
-  });
-}
-
 /** One attempt after the other, each with its event; then one that nothing happens to. Gives how many were cancelled. */
 async function play(happenings: readonly { readonly nth: number; readonly what: What }[]): Promise<number> {
   let cancelled = 0;
@@ -60,7 +46,7 @@ async function play(happenings: readonly { readonly nth: number; readonly what: 
   });
   for (const [index, { nth, what }] of happenings.entries()) {
     const { store, died } = eventful(memory, nth, what);
-    await Promise.race([executorOf(store, study, `worker-${index}`).execute("run"), died]);
+    await Promise.race([executorFor(store, study.study, `worker-${index}`).execute("run"), died]);
     const record = await memory.get("run");
     if (record?.status === "completed") break;
     if (record?.outcome === undefined) continue;
@@ -69,12 +55,12 @@ async function play(happenings: readonly { readonly nth: number; readonly what: 
     cancelled++;
     await runs.resume("run");
   }
-  await executorOf(memory, study, "last").execute("run");
+  await executorFor(memory, study.study, "last").execute("run");
   let record = await memory.get("run");
   // A stop that was asked for when the worker died comes through now.
   if (record?.status === "cancelled") {
     await runs.resume("run");
-    await executorOf(memory, study, "very last").execute("run");
+    await executorFor(memory, study.study, "very last").execute("run");
     record = await memory.get("run");
   }
   if (record === undefined) throw new Error("the run is gone");
