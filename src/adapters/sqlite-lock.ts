@@ -11,6 +11,16 @@ import { sqliteModule } from "./sqlite-module.ts";
  * POSIX drops all locks that a process has on a file as soon as it closes the file once.
  */
 const held = new Set<string>();
+let removesAtExit = false;
+
+/** A process that ends in peace takes its files along; those of a killed one are swept by the next. */
+function removeAtExit(): void {
+  if (removesAtExit) return;
+  removesAtExit = true;
+  process.once("exit", () => {
+    for (const file of held) rmSync(file, { force: true });
+  });
+}
 
 /** Nothing is ever written under the lock, so that it needs no journal beside it. */
 const lock = "pragma journal_mode = memory; begin exclusive";
@@ -61,6 +71,7 @@ export class LifeSign {
       const database = new DatabaseSync(file);
       database.exec(`pragma busy_timeout = 1000; ${lock}`);
       held.add(file);
+      removeAtExit();
       return { id, database };
     } catch (error) {
       throw sqliteError(error, file);
