@@ -42,8 +42,10 @@ export interface ExecutorOptions {
   readonly maxAttempts: number;
   /** Hears of every run that was ended here. */
   onRunEnd?(runId: string): void;
-  /** Hears of every run that will not be taken up here again. */
-  onDone?(runId: string): void;
+  /** Hears of every run that has its answer, and cannot be resumed. */
+  onCompleted?(runId: string): void;
+  /** The functions of this worker: of others no run is waited for. */
+  functionNames?(): readonly string[];
 }
 
 /** How long a run waits that came to a worker without its function, in ms. */
@@ -159,12 +161,13 @@ export class Attempt {
   }
 
   async #finish(outcome: StoredOutcome, events: readonly NewEvent[]): Promise<Delivery> {
-    const { store, onRunEnd } = this.#options;
+    const { store, onRunEnd, onCompleted } = this.#options;
     const { runId } = this.#claim;
     const last = this.#terminal === undefined ? events : [...events, this.#terminal];
     const finished = await persistently(() => store.finish(this.#claim, outcome, last));
     // What this run has begun in the background ends with it, also where a timeout has stopped it.
     if (outcome.status === "cancelled") await this.#stopChildren(outcome.reason);
+    if (outcome.status === "completed") onCompleted?.(runId);
     if (finished) onRunEnd?.(runId);
     return { kind: "done" };
   }

@@ -46,19 +46,28 @@ export async function submit<T>(fn: StoredFunction, given: readonly unknown[]): 
   const queue = queueFor(store);
   checkWorkers(store, fn);
   const isRunHere = mayRunHere(store);
-  if (isRunHere) ownWorker(store, queue).note(run.runId, fn);
-  const joins = queue?.joinsTransaction === true;
-  const { created, record } = joins
-    ? await store.create(run, (transaction) => queue.enqueue(run, transaction))
-    : await store.create(run);
-  if (!created) refuseOther(record, run);
-  else if (queue !== undefined && !joins) await enqueue(queue, run);
+  const takeBack = isRunHere ? ownWorker(store, queue).note(run.runId, fn) : () => {};
+  const { created, record } = await create(store, queue, run).catch((error) => {
+    takeBack();
+    throw error;
+  });
   // Stopped before it was there: it is over without a worker.
   if (record.stopRequest !== undefined && record.status === "pending") await endWaiting(store, run.runId);
   // It may have begun to leave meanwhile.
   if (isRunHere && mayRunHere(store)) await serve(store, queue, fn);
   if (created && run.parentRunId !== undefined) stopWithParent(run.runId);
   return handleOf<T>(run.runId, store);
+}
+
+/** With its job: in one transaction, or right behind it. An id that is there already must be that of the same run. */
+async function create(store: RunStore, queue: RunQueue | undefined, run: NewRun) {
+  const joins = queue?.joinsTransaction === true;
+  const result = joins
+    ? await store.create(run, (transaction) => queue.enqueue(run, transaction))
+    : await store.create(run);
+  if (!result.created) refuseOther(result.record, run);
+  else if (queue !== undefined && !joins) await enqueue(queue, run);
+  return result;
 }
 
 /** A run whose job is lost is put back by a worker's reconciler: it is stored, which is what counts. */

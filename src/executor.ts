@@ -8,6 +8,8 @@ import type { Bell, Claim, RunRecord } from "./store.ts";
 const busyDelayMs = 250;
 /** How often stop requests are looked for where no bell rings, in ms. */
 const floorMs = 1000;
+/** How often a worker that leaves looks whether the rest only waits, in ms. */
+const drainLookMs = 100;
 /** Bells ring for every write: one look answers all that ring within this time, in ms. */
 const calmMs = 10;
 
@@ -42,9 +44,13 @@ export class Executor {
 
   /** Takes a run up by its id and runs it to its end. */
   async execute(runId: string, signal?: AbortSignal): Promise<Delivery> {
-    const { store, owner, limits } = this.#options;
+    const { store, owner, limits, functionNames } = this.#options;
     if (this.#isDraining) return { kind: "later", delayMs: 0 };
-    const result = await store.claim(runId, owner, { limits });
+    const functions = functionNames?.();
+    const result = await store.claim(runId, owner, {
+      limits,
+      ...(functions === undefined ? {} : { functions }),
+    });
     if (result.kind === "busy") return { kind: "later", delayMs: busyDelayMs };
     return result.kind === "taken" ? { kind: "done" } : this.run(result.claim, result.record, signal);
   }
@@ -69,9 +75,7 @@ export class Executor {
     // A request may have come between the claim and this watch.
     this.#lookSoon();
     try {
-      const delivery = await ending;
-      if (delivery.kind === "done") this.#options.onDone?.(claim.runId);
-      return delivery;
+      return await ending;
     } finally {
       signal?.removeEventListener("abort", lose);
       this.#endings.delete(claim.runId);
@@ -87,11 +91,15 @@ export class Executor {
   async drain(limitMs: number): Promise<void> {
     this.#isDraining = true;
     for (const attempt of this.#active.values()) attempt.drain();
-    const limit = setTimeout(() => {
+    const handBack = () => {
       for (const attempt of this.#active.values()) attempt.handBack();
-    }, limitMs);
+    };
+    const limit = setTimeout(handBack, limitMs);
+    // Where all that is left waits for runs elsewhere, nobody here can end what they wait for.
+    const look = setInterval(() => this.idle === this.active && handBack(), drainLookMs);
     await Promise.allSettled(this.#endings.values());
     clearTimeout(limit);
+    clearInterval(look);
   }
 
   #watch(): void {

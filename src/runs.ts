@@ -48,7 +48,13 @@ function runsOf(openStore: () => Promise<RunStore>) {
     async wait(runId: string, options: WaitOptions = {}): Promise<RunRecord> {
       checkWait(options);
       const store = await openStore();
-      for await (const record of changes(store, checkId(runId), options)) if (hasEnded(record)) return record;
+      const waitsNoMore = waitInside();
+      try {
+        for await (const record of changes(store, checkId(runId), options))
+          if (hasEnded(record)) return record;
+      } finally {
+        waitsNoMore();
+      }
       throw unknownRun(runId);
     },
 
@@ -179,6 +185,19 @@ async function known(store: RunStore, runId: string): Promise<RunRecord> {
   return record;
 }
 
+/** A tool that waits: its run, and those in which that began, take no room from what they wait for. */
+function waitInside(): () => void {
+  const ends: (() => void)[] = [];
+  for (let run = runtime.current; run !== undefined; run = run.parent) {
+    const live = runtime.find(run.runId);
+    if (live !== undefined) ends.push(live.waits());
+    if (live?.isStored === true) break;
+  }
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
 /** The record, now and whenever it may have changed. */
 async function* changes(
   store: RunStore,
@@ -193,8 +212,6 @@ async function* changes(
       : setTimeout(() => stop.stop("timeout", new TimeoutError("wait", timeoutMs)), timeoutMs);
   // A store that cannot be reached is told of at once; one that goes away later is waited for.
   await known(store, runId);
-  const current = runtime.current;
-  const waitsNoMore = current === undefined ? undefined : runtime.find(current.runId)?.waits();
   const bell = await bellsOf(store).listen(runId);
   try {
     for (;;) {
@@ -208,7 +225,6 @@ async function* changes(
   } finally {
     bell.end();
     unlink?.();
-    waitsNoMore?.();
     clearTimeout(timer);
   }
 }

@@ -230,6 +230,8 @@ export interface ClaimOptions {
   /** `pending` takes up a waiting run only, or one whose worker the store itself knows to be dead; never one at work. */
   readonly from?: "pending";
   readonly limits?: RunLimits;
+  /** What the worker can run: waiting runs of other functions have no place before this one. Default: all. */
+  readonly functions?: readonly string[];
 }
 
 export type ClaimResult =

@@ -57,12 +57,25 @@ export class Worker implements AsyncDisposable {
     this.#settings = settings;
     const { owner } = this;
     const functions = this.#functions;
-    const functionOf = ({ runId, functionName }: RunRecord) =>
-      this.#submitted.get(runId) ?? functions.get(functionName);
-    const onDone = (runId: string) => void this.#submitted.delete(runId);
+    const functionOf = ({ runId, functionName }: RunRecord) => {
+      const submitted = this.#submitted.get(runId);
+      return submitted?.functionName === functionName ? submitted : functions.get(functionName);
+    };
+    const functionNames = () => this.functionNames;
+    // One that was stopped or has failed may be resumed, with its own object.
+    const onCompleted = (runId: string) => void this.#submitted.delete(runId);
     const told =
       onRunEnd === undefined ? {} : { onRunEnd: (runId: string) => this.#tellEnd(runId, onRunEnd) };
-    this.#executor = new Executor({ store, owner, functionOf, limits, maxAttempts, onDone, ...told });
+    this.#executor = new Executor({
+      store,
+      owner,
+      functionOf,
+      limits,
+      maxAttempts,
+      functionNames,
+      onCompleted,
+      ...told,
+    });
     const { concurrency = defaultConcurrency, reconcileMs = defaultReconcileMs } = settings;
     if (queue === undefined && queuesItself(store)) {
       this.#pump = new StorePump(store, this.#executor, { owner, functions, limits, concurrency });
@@ -93,13 +106,17 @@ export class Worker implements AsyncDisposable {
     return this.#functions.get(functionName);
   }
 
-  /** A run that is submitted here runs as it was submitted: with the object whose method was called. */
-  note(runId: string, fn: StoredFunction): void {
-    if (this.#submitted.has(runId)) return;
+  /**
+   * A run that is submitted here runs as it was submitted: with the object whose method was called. Returns how to take
+   * that back, where the submission fails.
+   */
+  note(runId: string, fn: StoredFunction): () => void {
+    if (this.#submitted.has(runId)) return () => {};
     this.#submitted.set(runId, fn);
     // Those that other processes have run leave no sign here: the oldest are the likeliest to be over.
     const [oldest] = this.#submitted.keys();
     if (this.#submitted.size > submittedMax && oldest !== undefined) this.#submitted.delete(oldest);
+    return () => void this.#submitted.delete(runId);
   }
 
   /** Takes runs of these functions from now on; of one that it has already, the newer one counts. */

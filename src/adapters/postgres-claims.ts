@@ -19,7 +19,7 @@ export async function takeUp(
   database: Database,
   runId: string,
   owner: string,
-  { from, limits }: ClaimOptions,
+  { from, limits, functions }: ClaimOptions,
 ): Promise<ClaimResult> {
   const states = from === "pending" ? ["pending"] : ["pending", "running"];
   const writeId = randomUUID();
@@ -31,7 +31,7 @@ export async function takeUp(
     const all = limitsOf(known, limits);
     const locks = all.map(({ column, value }) => `limit ${column} ${value}`);
     return database.transaction({ alone: locks }, async (transaction) => {
-      if (await isReached(transaction, runId, all)) return { kind: "busy" };
+      if (await isReached(transaction, runId, all, functions)) return { kind: "busy" };
       const updated = await transaction.query(
         `with claimed as (
            update @run set status = 'running', attempt = attempt + 1, owner = $2, write_id = $3::uuid,
@@ -65,15 +65,21 @@ function limitsOf({ function_name, key }: RunRow, { perFunction = {}, perKey }: 
  * Counted under the limit's lock, so that two workers do not both take the last place. The run itself does not count. The
  * runs of a key go in order: those that wait before this one have their places first.
  */
-async function isReached({ query }: Transaction, runId: string, limits: readonly Limit[]): Promise<boolean> {
+async function isReached(
+  { query }: Transaction,
+  runId: string,
+  limits: readonly Limit[],
+  functions: readonly string[] | undefined,
+): Promise<boolean> {
   for (const { column, value, atMost } of limits) {
     const [row] = await query<{ ahead: number }>(
       `select count(*)::int as ahead from @run as other, @run as own
        where own.run_id = $2 and other.run_id <> $2 and other.${column} = $1 and (other.status = 'running'
          or ($3::boolean and own.status = 'pending' and other.status = 'pending'
+           and ($4::text[] is null or other.function_name = any($4::text[]))
            and (other.priority, -other.number) > (own.priority, -own.number)
            and other.created_at + coalesce(other.delay_ms, 0) * interval '1 ms' <= clock_timestamp()))`,
-      [value, runId, String(column === "key")],
+      [value, runId, String(column === "key"), functions === undefined ? null : [...functions]],
     );
     if (Number(row?.ahead) >= atMost) return true;
   }

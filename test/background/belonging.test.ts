@@ -191,4 +191,75 @@ describe.each(storeKinds)("in the store %s", (kind) => {
     expect(children.map(({ input }) => input.args[0]).sort()).toEqual(["a", "a", "b"]);
     await first.drain(0);
   });
+
+  test("a refused submission changes nothing: the run keeps its function and its object", async () => {
+    configure({ worker: false });
+    const [f, g] = [
+      askOf(
+        modelOf(() => says("f")),
+        "f",
+      ),
+      askOf(
+        modelOf(() => says("g")),
+        "g",
+      ),
+    ];
+    await f.background("x", { runId: "job-1" });
+    configure({ worker: {} });
+    await expect(g.background("y", { runId: "job-1" })).rejects.toThrow(/duplicate|belongs/);
+    expect(await (await f.background("x", { runId: "job-1" })).result({ timeoutMs: 5000 })).toBe("f");
+    const first = new Analyst("Acme");
+    const handle = await first.research.background("Why?", { runId: "job-2", delayMs: 50 });
+    await expect(new Analyst("Globex").research.background("Other?", { runId: "job-2" })).rejects.toThrow();
+    expect(await handle.result({ timeoutMs: 5000 })).toBe("Acme: Why?");
+  });
+
+  test("a resumed run keeps its object in the process that submitted it", async () => {
+    let isBroken = true;
+    class Clerk {
+      readonly house: string;
+      constructor(house: string) {
+        this.house = house;
+      }
+      @llmFunction({
+        model: modelOf((request) => {
+          if (isBroken) throw new Error("broken");
+          return byTurn(
+            () => calls("look"),
+            ({ messages }) => says(String(messages.at(-1)?.content)),
+          )(request);
+        }),
+        toolkit: (self: Clerk) => [toolOf("look", () => `papers of ${self.house}`)],
+      })
+      work(task: string, _options?: CallOptions): Run<string> {
+        return prompt`${task}`;
+      }
+    }
+    const handle = await new Clerk("Acme").work.background("go");
+    expect((await handle.wait({ timeoutMs: 5000 })).status).toBe("error");
+    isBroken = false;
+    await (await new Clerk("Globex").work.background("warm")).wait({ timeoutMs: 5000 });
+    await runs.resume(handle.runId);
+    expect(await handle.result({ timeoutMs: 5000 })).toBe("papers of Acme");
+  });
+
+  test("a call within a run that waits for a run leaves it room as well", async () => {
+    configure({ worker: { concurrency: 1 } });
+    const turns = (first: string) =>
+      modelOf(
+        byTurn(
+          () => calls(first),
+          () => says(`${first} done`),
+        ),
+      );
+    const leaf = askOf(
+      modelOf(() => says("leaf")),
+      "leaf",
+    );
+    const middle = askOf(turns("wait"), "middle", [
+      toolOf("wait", async () => (await leaf.background("q")).result()),
+    ]);
+    const outer = askOf(turns("ask"), "outer", [toolOf("ask", () => middle("x"))]);
+    expect(await (await outer.background("go")).result({ timeoutMs: 5000 })).toBe("ask done");
+  });
 });
