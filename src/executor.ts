@@ -16,6 +16,7 @@ const calmMs = 10;
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #active = new Map<string, Attempt>();
+  readonly #deliveries = new Set<Promise<Delivery>>();
   readonly #endings = new Map<string, Promise<Delivery>>();
   #unwatch: Promise<() => void> | undefined;
   #floor: NodeJS.Timeout | undefined;
@@ -44,6 +45,16 @@ export class Executor {
 
   /** Takes a run up by its id and runs it to its end. */
   async execute(runId: string, signal?: AbortSignal): Promise<Delivery> {
+    const delivery = this.#takeUp(runId, signal);
+    this.#deliveries.add(delivery);
+    try {
+      return await delivery;
+    } finally {
+      this.#deliveries.delete(delivery);
+    }
+  }
+
+  async #takeUp(runId: string, signal: AbortSignal | undefined): Promise<Delivery> {
     const { store, owner, limits, functionNames } = this.#options;
     if (this.#isDraining) return { kind: "later", delayMs: 0 };
     const functions = functionNames?.();
@@ -97,7 +108,8 @@ export class Executor {
     const limit = setTimeout(handBack, limitMs);
     // Where all that is left waits for runs elsewhere, nobody here can end what they wait for.
     const look = setInterval(() => this.idle === this.active && handBack(), drainLookMs);
-    await Promise.allSettled(this.#endings.values());
+    // Also what was being claimed just now: it is given back.
+    await Promise.allSettled([...this.#deliveries, ...this.#endings.values()]);
     clearTimeout(limit);
     clearInterval(look);
   }
