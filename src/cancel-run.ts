@@ -44,9 +44,11 @@ export async function cancelRun(
   // At once, in this very tick: a run of this process is stopped before anything is waited for.
   const asked = local === undefined ? undefined : requestStop(runId, reason, local);
   const isKnown = knowsStore() && (await isStored(runId));
-  const found = isKnown
-    ? await stopStored(runId, reason, options)
-    : await (asked ?? requestUnknown(runId, reason, options));
+  const isStopped = isKnown && (await stopStored(runId, reason, options));
+  // One that was at work here may have ended by now, by this very stop.
+  const wasHere = asked !== undefined && (await asked);
+  const isUnknown = !isKnown && asked === undefined;
+  const found = isStopped || wasHere || (isUnknown && (await requestUnknown(runId, reason, options)));
   // A tool that stops the run which it belongs to, and waits for it, would wait for itself.
   if (options.wait !== true || isInside(runId)) return found;
   if (isKnown) return runs.wait(runId);

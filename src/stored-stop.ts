@@ -5,8 +5,8 @@ import type { Json } from "./json.ts";
 import { listAll } from "./list-all.ts";
 import { runtime } from "./runtime.ts";
 import { queueFor } from "./storage.ts";
-import type { NewEvent, RunRecord, RunStore } from "./store.ts";
-import { endedWithoutRun, parentOf } from "./unplayed-end.ts";
+import type { RunRecord, RunStore } from "./store.ts";
+import { endedWithoutRun } from "./unplayed-end.ts";
 
 /** For this run, and for the runs that it has begun: those that nobody runs and that are asked to stop are over. */
 export async function endWaiting(store: RunStore, runId: string): Promise<void> {
@@ -38,8 +38,7 @@ async function endIdle(store: RunStore, { runId }: RunRecord): Promise<void> {
     cause: "cancel",
     reason,
   });
-  const start: NewEvent = { type: "run-start", runId, at: Date.now(), ...parentOf(record) };
-  await store.finish(claim, outcome, claim.attempt === 1 ? [start, ...events] : events);
+  await store.finish(claim, outcome, events);
   // A request that came before the run was kept by the manager, too: it has done its work.
   try {
     await runtime.manager.register(runId);

@@ -31,7 +31,11 @@ export function endedWithoutRun(
     outcome.status === "cancelled"
       ? { type: "run-cancelled", reason: outcome.reason, cause: outcome.cause, ...kept }
       : { type: "run-error", error: outcome.error, ...kept };
-  const events = [...closings(state, finishReason), terminal].map((event) => ({ ...event, ...stamp }));
+  const start = record.lastSeq === 0 ? [{ type: "run-start" }] : [];
+  const events = [...start, ...closings(state, finishReason), terminal].map((event) => ({
+    ...event,
+    ...stamp,
+  }));
   return { outcome, events: parseJson(jsonText(events) ?? "[]") as NewEvent[] };
 }
 
